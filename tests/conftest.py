@@ -1,0 +1,44 @@
+"""Tiny models as fixtures, and tests that need a GPU left out where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import tiny as models
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """Folders of models that belong together: a base, two fine-tunes of it and two adapters on it."""
+
+    base: Path
+    finetuned: Path
+    other: Path
+    positive: Path
+    negative: Path
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Tiny:
+    base = models.weights()
+    return Tiny(
+        base=models.checkpoint(tmp_path / "base", base),
+        finetuned=models.checkpoint(tmp_path / "finetuned", models.finetuned(base, seed=1)),
+        other=models.checkpoint(tmp_path / "other", models.finetuned(base, seed=2)),
+        positive=models.adapter(tmp_path / "positive", seed=3),
+        negative=models.adapter(tmp_path / "negative", seed=4),
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if not marked:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))

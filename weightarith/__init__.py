@@ -1,0 +1,1 @@
+"""Arithmetic on the weights of language models."""

@@ -1,0 +1,258 @@
+"""Checkpoint and Vector, and the flattened sum that types them.
+
+Weights form an affine space: a checkpoint is a point, a vector a displacement. An expression is flattened to
+`Σ cᵢ·xᵢ` and typed by its *degree*, the sum of the coefficients on checkpoints: 1 is a checkpoint, 0 a
+vector, anything else has no meaning. So `a + b - base` is legal whatever the parentheses, and `a + b` is not.
+
+Coefficients are fractions: 0.1 + 0.2 + 0.7 is 1. Task vectors and their arithmetic: Ilharco et al. (2022),
+section 2, https://arxiv.org/abs/2212.04089
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from weightarith.errors import DegreeError, RecipeError, UnsupportedError, quoted
+from weightarith.store import Source, open_source
+from weightarith.weighting import Weighting
+
+Number = int | float | Fraction | Decimal
+ZERO, ONE = Fraction(0), Fraction(1)
+
+
+def exact(number: Number) -> Fraction:
+    """Return `number` as a fraction; a float counts as the decimal it prints as, so 0.1 is one tenth.
+
+    Raises:
+        RecipeError: `number` is NaN or infinite.
+    """
+    try:
+        return Fraction(float.__repr__(number)) if isinstance(number, float) else Fraction(number)
+    except (ValueError, OverflowError):
+        raise RecipeError(f"a coefficient must be a finite number, not {number}") from None
+
+
+class Linear:
+    """Anything that can be added and scaled: what `+`, `-`, `*` and `/` mean, written once."""
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The summands, in order of first appearance."""
+        raise NotImplementedError
+
+    def __add__(self, other: Linear) -> Sum:
+        return collect((*self.terms, *other.terms))
+
+    def __sub__(self, other: Linear) -> Sum:
+        return self + -other
+
+    def __mul__(self, number: Number) -> Sum:
+        if not isinstance(number, Number):
+            return NotImplemented
+        factor = exact(number)
+        return Sum(tuple(replace(term, coefficient=factor * term.coefficient) for term in self.terms))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, number: Number) -> Sum:
+        if not isinstance(number, Number):
+            return NotImplemented
+        if exact(number) == 0:
+            raise RecipeError("division by zero")
+        return self * (1 / exact(number))
+
+    def __neg__(self) -> Sum:
+        return self * -1
+
+    def __pos__(self) -> Sum:
+        return self * 1
+
+    def weighted(self, weighting: Weighting) -> Sum:
+        """Return the same sum, every coefficient multiplied by `weighting` tensor by tensor."""
+        return Sum(tuple(replace(term, weightings=(*term.weightings, weighting)) for term in self.terms))
+
+
+@dataclass(frozen=True, eq=False)
+class Leaf(Linear):
+    """One opened input. `label` is its name in a recipe, or its path; equal paths are equal inputs."""
+
+    source: Source
+    label: str
+
+    @property
+    def key(self) -> str:
+        """What makes two leaves the same input, whatever they are called."""
+        return str(self.source.path.resolve())
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The leaf itself, once."""
+        return (Term(self, ONE),)
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint(Leaf):
+    """All weights of one model, a point; only headers have been read."""
+
+    @classmethod
+    def open(cls, path: str | Path, *, label: str = "") -> Checkpoint:
+        """Return the checkpoint at `path`, a transformers folder or one safetensors file.
+
+        Raises:
+            InvalidFileError: a file is not what its name, header or index says.
+            UnsupportedError: `path` holds a vector or an adapter, or quantised weights.
+        """
+        return cls(_opened(path, "checkpoint"), label or str(path))
+
+
+@dataclass(frozen=True, eq=False)
+class Vector(Leaf):
+    """A displacement: a vector file, or an adapter folder read as the change it makes.
+
+    `base` is the checkpoint an adapter with fully trained tensors was trained on; it stores those tensors
+    whole, and only `trained − base` is a displacement.
+    """
+
+    base: Checkpoint | None = None
+
+    @classmethod
+    def open(cls, path: str | Path, *, label: str = "", base: Checkpoint | None = None) -> Vector:
+        """Return the vector at `path`: a vector file or folder, or a PEFT LoRA folder.
+
+        Raises:
+            InvalidFileError: a file is not what its name, header or index says.
+            UnsupportedError: `path` holds a checkpoint, or an adapter of a kind that is no displacement.
+        """
+        return cls(_opened(path, "vector"), label or str(path), base)
+
+    @property
+    def key(self) -> str:
+        """The path, and that of the base where one is given."""
+        return f"{super().key}|{self.base.key}" if self.base else super().key
+
+
+def _opened(path: str | Path, wanted: Literal["checkpoint", "vector"]) -> Source:
+    source = open_source(Path(path))
+    if (source.kind == "checkpoint") != (wanted == "checkpoint"):
+        article = "an adapter" if source.kind == "adapter" else f"a {source.kind}"
+        raise UnsupportedError(f"{quoted(str(path))} is {article}, expected a {wanted}")
+    return source
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand: a coefficient, what it multiplies, and how that varies from tensor to tensor."""
+
+    leaf: Leaf
+    coefficient: Fraction
+    weightings: tuple[Weighting, ...] = ()
+
+    def at(self, name: str, depth: int) -> Fraction:
+        """Return the coefficient at tensor `name` in a model of `depth` layers."""
+        value = self.coefficient
+        for weighting in self.weightings:
+            value *= weighting.factor(name, depth)
+        return value
+
+
+@dataclass(frozen=True)
+class Sum(Linear):
+    """`Σ cᵢ·xᵢ`, like terms collected; what cancels stays, with coefficient 0, to be checked and named."""
+
+    summands: tuple[Term, ...]
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The summands, in order of first appearance."""
+        return self.summands
+
+    @property
+    def degree(self) -> Fraction:
+        """The sum of the coefficients on checkpoints, weightings left aside."""
+        return sum((term.coefficient for term in self.checkpoints), ZERO)
+
+    @property
+    def checkpoints(self) -> tuple[Term, ...]:
+        """The terms whose leaf is a point."""
+        return tuple(term for term in self.summands if isinstance(term.leaf, Checkpoint))
+
+    @property
+    def kind(self) -> Literal["checkpoint", "vector"]:
+        """What the sum is.
+
+        Raises:
+            DegreeError: the degree is neither 1 nor 0.
+        """
+        if self.degree == 1 and self.checkpoints:
+            return "checkpoint"
+        if self.degree == 0:
+            return "vector"
+        raise DegreeError(
+            f"{_diagnosis(self)}: coefficients on checkpoints sum to {shown(self.degree)}, "
+            "and only 1 (a checkpoint) or 0 (a vector) has a meaning",
+            hint=_remedy(self),
+        )
+
+    def __str__(self) -> str:
+        return shown_sum((term.coefficient, term.leaf.label) for term in self.summands if term.coefficient)
+
+
+def collect(terms: Iterable[Term]) -> Sum:
+    """Return the sum of `terms` with like terms (same input, same weightings) added up."""
+    found: dict[tuple[str, tuple[Weighting, ...]], Term] = {}
+    for term in terms:
+        key = (term.leaf.key, term.weightings)
+        known = found.get(key)
+        found[key] = replace(known, coefficient=known.coefficient + term.coefficient) if known else term
+    return Sum(tuple(found.values()))
+
+
+def shown(number: Fraction) -> str:
+    """Return `number` as people write it: 1.5, or 1/3 where no short decimal is equal to it."""
+    try:
+        decimal = f"{float(number):.12g}"
+    except OverflowError:
+        return str(number)
+    return decimal if Fraction(decimal) == number else str(number)
+
+
+def shown_sum(parts: Iterable[tuple[Fraction, str]]) -> str:
+    """Return `a + 1.5·b − c` for coefficients and labels, `0` for none."""
+    text = ""
+    for number, label in parts:
+        sign = "−" if number < 0 else "+"
+        size = "" if abs(number) == 1 else f"{shown(abs(number))}·"
+        text += f" {sign} {size}{label}" if text else f"{'−' if number < 0 else ''}{size}{label}"
+    return text or "0"
+
+
+def _diagnosis(total: Sum) -> str:
+    models = [term for term in total.checkpoints if term.coefficient]
+    if len(models) == 1:
+        number, label = models[0].coefficient, models[0].leaf.label
+        return f"{label} is only subtracted" if number == -1 else f"{shown(number)}·{label} is a scaled model"
+    if all(term.coefficient == 1 for term in models):
+        return f"this adds {'two' if len(models) == 2 else len(models)} models"
+    return f"{total} mixes models without meaning"
+
+
+def _remedy(total: Sum) -> str:
+    models = {term.leaf.label: term.coefficient for term in total.checkpoints if term.coefficient}
+    origin = "base" if "base" in models else next(iter(models))
+    others = [label for label in models if label != origin]
+    if not others and models[origin] < 0:
+        return f"a model minus it: model - {origin}"
+    if not others:
+        return f"scale a difference instead: {origin} + k*(model - {origin})"
+    if any(number != 1 for number in models.values()):
+        signed = (("-" if models[label] < 0 else "+", abs(models[label]), label) for label in others)
+        return origin + "".join(f" {sign} {shown(size)}*({label} - {origin})" for sign, size, label in signed)
+    mean = f"0.5*({' + '.join(models)})" if len(models) == 2 else f"({' + '.join(models)})/{len(models)}"
+    if origin == "base":
+        return f"{mean}, or base{''.join(f' + k*({label} - base)' for label in others)}"
+    return f"{mean}, or {origin}{''.join(f' + ({label} - base)' for label in others)}"

@@ -1,0 +1,165 @@
+"""Finding each tensor of a result in each input, and refusing what does not fit.
+
+The one place that decides what a missing name, a tied head or another number of rows means. Nothing is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from weightarith.algebra import Leaf
+from weightarith.engine.settings import Policy
+from weightarith.errors import IncompatibleError, quoted, some
+from weightarith.names import role_of
+from weightarith.store import Factored, Source
+from weightarith.tensorfile.model import Stored
+
+EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight")
+HEADS = ("lm_head.weight", "embed_out.weight")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """What one input holds at one name: a dense tensor, factors, or a fully trained replacement."""
+
+    dense: Stored | None = None
+    factored: Factored | None = None
+    replaced: Stored | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the weight it is or moves."""
+        if self.factored is not None:
+            return self.factored.shape
+        stored = self.dense or self.replaced
+        return stored.info.shape if stored is not None else ()
+
+
+def names_of(source: Source) -> set[str]:
+    """Return every tensor name a source holds or moves."""
+    return {*source.tensors, *source.factors, *source.replaced}
+
+
+def piece_at(source: Source, name: str) -> Piece | None:
+    """Return what `source` holds at `name`, or None."""
+    piece = Piece(source.tensors.get(name), source.factors.get(name), source.replaced.get(name))
+    return piece if piece.dense or piece.factored or piece.replaced else None
+
+
+def head_of(names: Iterable[str]) -> str | None:
+    """Return the name of the output head among `names`, if it is stored."""
+    return next((name for name in names if name.endswith(HEADS)), None)
+
+
+def embedding_of(names: Iterable[str]) -> str | None:
+    """Return the name of the token embedding among `names`, if it is stored."""
+    return next((name for name in names if name.endswith(EMBEDDINGS)), None)
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """One input laid over the names of a result: `aliases` say where a tied head is really stored."""
+
+    leaf: Leaf
+    aliases: Mapping[str, str]
+    lacking: frozenset[str]  # names of the result it does not hold
+    left_out: tuple[tuple[str, str], ...]  # (name, reason): what it holds and the result has no place for
+
+    def at(self, name: str) -> Piece | None:
+        """Return what the input holds at a name of the result."""
+        return piece_at(self.leaf.source, self.aliases.get(name, name))
+
+
+def align_checkpoint(leaf: Leaf, anchor: Leaf, policy: Policy) -> Aligned:
+    """Return checkpoint `leaf` laid over the names of `anchor`.
+
+    A head that one side does not store is taken from its embedding where its config says they are tied.
+
+    Raises:
+        IncompatibleError: names differ otherwise and `policy.names` refuses.
+    """
+    wanted, held = names_of(anchor.source), names_of(leaf.source)
+    aliases, left_out = {}, []
+    missing, extra = wanted - held, held - wanted
+    head, embedding = head_of(wanted), embedding_of(held)
+    if head in missing and leaf.source.tied and embedding is not None and head is not None:
+        aliases[head] = embedding
+        missing.discard(head)
+    own_head = head_of(extra)
+    if own_head is not None and leaf.source.tied and anchor.source.tied:
+        left_out.append((own_head, f"{leaf.label} stores a tied copy of its embedding"))
+        extra.discard(own_head)
+    if policy.names == "refuse" and (missing or extra):
+        raise IncompatibleError(
+            _difference(leaf.label, anchor.label, missing, extra),
+            hint="if these tensors may stay as they are in the base: policy: {names: base}",
+        )
+    left_out += [(name, f"only {leaf.label} holds it (policy names: base)") for name in sorted(extra)]
+    return Aligned(leaf, aliases, frozenset(missing), tuple(left_out))
+
+
+def align_vector(leaf: Leaf, anchor: Leaf, policy: Policy) -> Aligned:
+    """Return vector `leaf` laid over the names of `anchor`; it is zero wherever it holds nothing.
+
+    Raises:
+        IncompatibleError: it moves a tensor that `anchor` lacks, and `policy.names` refuses.
+    """
+    wanted, held = names_of(anchor.source), names_of(leaf.source)
+    extra, aliases = held - wanted, {}
+    head, embedding = head_of(wanted), embedding_of(held)
+    if anchor.source.tied and head is not None and head not in held and embedding is not None:
+        aliases[head] = embedding
+    if extra and policy.names == "refuse":
+        raise IncompatibleError(
+            _foreign(leaf, anchor, extra, wanted), hint=_foreign_hint(anchor, extra, wanted)
+        )
+    left_out = [
+        (name, f"{leaf.label} moves it and {anchor.label} lacks it (policy names: base)")
+        for name in sorted(extra)
+    ]
+    return Aligned(leaf, aliases, frozenset(wanted - held - aliases.keys()), tuple(left_out))
+
+
+def check_shape(
+    name: str, piece: Piece, leaf: Leaf, expected: tuple[int, ...], owner: str, policy: Policy
+) -> None:
+    """Refuse a piece whose shape differs, unless only rows of a vocabulary do and the policy says so.
+
+    Raises:
+        IncompatibleError: names the tensor, both shapes and both inputs.
+    """
+    if piece.shape == expected:
+        return
+    rows_only = len(expected) > 0 and piece.shape[1:] == expected[1:] and role_of(name) in ("embed", "head")
+    if rows_only and policy.vocabulary == "base" and piece.factored is None:
+        return
+    hint = "the vocabularies differ; to combine the rows in common: policy: {vocabulary: base}" if rows_only else (
+        "these are different architectures, or one is transposed")  # fmt: skip
+    raise IncompatibleError(
+        f"tensor {quoted(name)}: expected shape {list(expected)} as in {owner}, found {list(piece.shape)} in {leaf.label}",
+        hint=hint,
+    )
+
+
+def _difference(label: str, anchor: str, missing: set[str], extra: set[str]) -> str:
+    parts = []
+    if missing:
+        parts.append(f"{label} lacks {len(missing)} tensors that {anchor} holds: {some(sorted(missing))}")
+    if extra:
+        parts.append(f"{label} holds {len(extra)} tensors that {anchor} lacks: {some(sorted(extra))}")
+    return "; ".join(parts)
+
+
+def _foreign(leaf: Leaf, anchor: Leaf, extra: set[str], wanted: set[str]) -> str:
+    shown = some(sorted(extra))
+    near = get_close_matches(min(extra), wanted, n=1)
+    nearest = f" (nearest name there: {quoted(near[0])})" if near else ""
+    return f"{leaf.label} moves {len(extra)} tensors that {anchor.label} lacks: {shown}{nearest}"
+
+
+def _foreign_hint(anchor: Leaf, extra: set[str], wanted: set[str]) -> str:
+    if head_of(extra) and anchor.source.tied and head_of(wanted) is None:
+        return f"{anchor.label} ties its head to the embedding and stores no head to move"
+    return "was it made from another base? to leave these out: policy: {names: base}"

@@ -1,0 +1,111 @@
+"""The open files of a run: inputs read by offset, outputs filled by offset, by any number of threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from weightarith.engine.plan import OutputFile
+from weightarith.errors import StorageError
+from weightarith.store.stage import disk_error
+from weightarith.tensorfile.model import Stored, TensorFile
+from weightarith.tensorfile.reader import OpenFile
+
+
+class Inputs:
+    """Every input file of a plan, open for reading."""
+
+    def __init__(self, files: Iterable[TensorFile]) -> None:
+        with ExitStack() as stack:
+            self._open = {id(file): stack.enter_context(OpenFile(file)) for file in files}
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Inputs:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def read(self, stored: Stored, start: int, buffer: memoryview) -> None:
+        """Fill `buffer` with the bytes of a tensor, from its byte `start` on."""
+        self._open[id(stored.file)].read_into(buffer, stored.info.start + start)
+
+    def check_unchanged(self) -> None:
+        """Raise InvalidFileError if a file was written to since its header was read."""
+        for file in self._open.values():
+            file.check_unchanged()
+
+
+class Outputs:
+    """Every output file of a plan, allocated in full so that a lack of space shows before any work."""
+
+    def __init__(self, folder: Path, files: Iterable[OutputFile]) -> None:
+        self._paths: list[Path] = []
+        self._descriptors: list[int] = []
+        try:
+            for file in files:
+                self._create(folder / file.name, file)
+        except BaseException:
+            self._close()
+            raise
+
+    def __enter__(self) -> Outputs:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def write(self, index: int, offset: int, data: memoryview) -> None:
+        """Write `data` at byte `offset` of the file number `index`.
+
+        Raises:
+            StorageError: the disk is full or failed.
+        """
+        done = 0
+        try:
+            while done < len(data):
+                done += os.pwrite(self._descriptors[index], data[done:], offset + done)
+        except OSError as error:
+            raise disk_error(error, self._paths[index]) from error
+
+    def flush(self) -> None:
+        """Bring every byte to the disk.
+
+        Raises:
+            StorageError: the disk failed.
+        """
+        for descriptor, path in zip(self._descriptors, self._paths, strict=True):
+            try:
+                os.fsync(descriptor)
+            except OSError as error:
+                raise disk_error(error, path) from error
+
+    def _create(self, path: Path, file: OutputFile) -> None:
+        try:
+            descriptor = os.open(
+                path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666
+            )
+            self._descriptors.append(descriptor)
+            self._paths.append(path)
+            os.posix_fallocate(descriptor, 0, file.size)
+        except OSError as error:
+            raise disk_error(error, path) from error
+        self.write(len(self._descriptors) - 1, 0, memoryview(file.header))
+
+    def _close(self) -> None:
+        failed: StorageError | None = None
+        for descriptor, path in zip(self._descriptors, self._paths, strict=False):
+            try:
+                os.close(descriptor)
+            except OSError as error:
+                failed = disk_error(error, path)
+        self._descriptors.clear()
+        if failed is not None:
+            raise failed

@@ -1,0 +1,1 @@
+"""Pure maths on blocks of numbers: no names, no files, no state."""

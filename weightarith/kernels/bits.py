@@ -1,0 +1,95 @@
+"""Conversions between float formats, one number at a time, as LLVM instructions.
+
+Numba widens every integer operation to 64 bits, which halves or quarters the width of the vector loops these
+conversions sit in; written as instructions they stay 32 bits wide. Rounding is to nearest, ties to even.
+
+Rounding twice (float64 to float32 to 16 bits) can miss the nearest number. `to_odd` removes the danger: it
+rounds to float32 so that an inexact result always ends in a 1 bit, which no halfway case of a shorter format
+does. Boldo and Melquiond (2008), "Emulation of a FMA and correctly rounded sums", https://doi.org/10.1109/TC.2007.70819
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir  # type: ignore[import-untyped]  # it has no stubs
+from numba import types
+from numba.extending import intrinsic
+
+_I16, _I32 = ir.IntType(16), ir.IntType(32)
+_HALF, _SINGLE, _DOUBLE = ir.HalfType(), ir.FloatType(), ir.DoubleType()
+_QUIET = 0x40  # the bit that keeps a NaN a NaN once its low 16 bits are gone
+
+
+def _i32(value: int) -> Any:
+    return ir.Constant(_I32, value)
+
+
+def _bf16_to_f32(typing_context: Any, raw: Any) -> Any:  # noqa: ARG001
+    """Return the float32 equal to the bfloat16 whose bits are `raw` (uint16)."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(builder.shl(builder.zext(arguments[0], _I32), _i32(16)), _SINGLE)
+
+    return types.float32(types.uint16), generate
+
+
+def _f16_to_f32(typing_context: Any, raw: Any) -> Any:  # noqa: ARG001
+    """Return the float32 equal to the float16 whose bits are `raw` (uint16)."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.fpext(builder.bitcast(arguments[0], _HALF), _SINGLE)
+
+    return types.float32(types.uint16), generate
+
+
+def _f32_to_bf16(typing_context: Any, number: Any) -> Any:  # noqa: ARG001
+    """Return the bits (uint16) of the bfloat16 nearest to a float32."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        bits = builder.bitcast(arguments[0], _I32)
+        high = builder.lshr(bits, _i32(16))
+        to_even = builder.add(builder.and_(high, _i32(1)), _i32(0x7FFF))
+        rounded = builder.lshr(builder.add(bits, to_even), _i32(16))
+        is_nan = builder.fcmp_unordered("uno", arguments[0], arguments[0])
+        return builder.trunc(builder.select(is_nan, builder.or_(high, _i32(_QUIET)), rounded), _I16)
+
+    return types.uint16(types.float32), generate
+
+
+def _f32_to_f16(typing_context: Any, number: Any) -> Any:  # noqa: ARG001
+    """Return the bits (uint16) of the float16 nearest to a float32."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(builder.fptrunc(arguments[0], _HALF), _I16)
+
+    return types.uint16(types.float32), generate
+
+
+def _to_odd(typing_context: Any, number: Any) -> Any:  # noqa: ARG001
+    """Return the float32 equal to a float64, else the one of its two neighbours whose last bit is 1."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        exact = arguments[0]
+        nearest = builder.fptrunc(exact, _SINGLE)
+        back = builder.fpext(nearest, _DOUBLE)
+        magnitude = builder.module.declare_intrinsic("llvm.fabs", [_DOUBLE])
+        too_far = builder.fcmp_ordered(">", builder.call(magnitude, [back]), builder.call(magnitude, [exact]))
+        inexact = builder.fcmp_unordered("!=", back, exact)
+        toward_zero = builder.sub(builder.bitcast(nearest, _I32), builder.zext(too_far, _I32))
+        return builder.bitcast(builder.or_(toward_zero, builder.zext(inexact, _I32)), _SINGLE)
+
+    return types.float32(types.float64), generate
+
+
+Convert = Callable[[Any], Any]
+"""One number in, one out; only compiled code can call it."""
+
+_made: Callable[[Any], Any] = intrinsic  # seen from Python an intrinsic takes the typing context instead
+
+bf16_to_f32: Convert = _made(_bf16_to_f32)
+f16_to_f32: Convert = _made(_f16_to_f32)
+f32_to_bf16: Convert = _made(_f32_to_bf16)
+f32_to_f16: Convert = _made(_f32_to_f16)
+to_odd: Convert = _made(_to_odd)

@@ -1,0 +1,132 @@
+"""Where weights come from, in words that may travel: what a vector's header says of its making.
+
+Only labels, dtypes, shapes and hashes get in: no path of the machine, no time, so equal inputs give equal bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import PurePath
+
+from weightarith.algebra import Checkpoint, Leaf, Sum, Vector, shown_sum
+from weightarith.store import Source
+
+SPEC = "1"
+NUMERICS = {"accumulate": "float64", "rounding": "once, to nearest even"}
+
+
+def plain_label(label: str) -> str:
+    """Return a label fit to be published: the last part of a path, anything else as it is."""
+    return PurePath(label).name or label
+
+
+def space_of(source: Source) -> str:
+    """Return the fingerprint of a weight space: the names and shapes of its tensors, whatever file they lie in."""
+    shapes = {name: list(stored.info.shape) for name, stored in source.tensors.items()}
+    return hashlib.sha256(json.dumps(shapes, sort_keys=True).encode()).hexdigest()
+
+
+def expression_of(total: Sum) -> str:
+    """Return the flattened sum with labels that may be published."""
+    return shown_sum((term.coefficient, plain_label(term.leaf.label)) for term in total.terms if term.coefficient)
+
+
+def vector_metadata(total: Sum, base: Leaf | None) -> dict[str, str]:
+    """Return the header metadata of a vector.
+
+    Args:
+        total: the sum the vector is.
+        base: the checkpoint it was measured from, None where only vectors were combined.
+    """
+    parents = [_parent(leaf) for leaf in _leaves(total)]
+    return {
+        "weightarith.spec": SPEC,
+        "weightarith.kind": "vector",
+        "weightarith.base": json.dumps(_base(total, base), sort_keys=True),
+        "weightarith.expression": expression_of(total),
+        "weightarith.numerics": json.dumps(NUMERICS, sort_keys=True),
+        "weightarith.parents": json.dumps(parents, sort_keys=True),
+        "weightarith.tool": f"weightarith {version('weightarith')}",
+    }
+
+
+def recorded_base(source: Source) -> dict[str, str]:
+    """Return what a vector or an adapter says of the model it belongs to: `name`, `revision`, `space` if known."""
+    if source.kind == "adapter" and source.config is not None:
+        known = {"name": source.config.get("base_model_name_or_path"), "revision": source.config.get("revision")}
+        return {key: plain_name(value) for key, value in known.items() if isinstance(value, str) and value}
+    text = source.metadata.get("weightarith.base", "")
+    try:
+        found = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def plain_name(name: str) -> str:
+    """Return a model's name as it may be published: `org/name` as it is, of a path its last part."""
+    local = name.startswith(("/", ".", "~")) or name.count("/") > 1 or "\\" in name
+    return plain_label(name) if local else name
+
+
+def reversed_sign(minuend: Source, subtrahend: Source) -> str:
+    """Return a warning where `A − B` looks like it was meant the other way round, else nothing.
+
+    It does where B says that it was fine-tuned from A: by its config's name, its model card or its receipt.
+    """
+    card = subtrahend.folder / "README.md" if subtrahend.folder is not None else None
+    names = {str(minuend.path), minuend.path.name}
+    if minuend.config is not None and isinstance(own := minuend.config.get("_name_or_path"), str):
+        names.add(own)
+    names.discard("")
+    if card is not None and card.is_file() and _card_bases(card.read_text(errors="replace")) & names:
+        return (
+            f"{subtrahend.path.name} is recorded as a fine-tune of {minuend.path.name}, so the sign looks "
+            f"reversed: a task vector is fine-tune − base, {subtrahend.path.name} − {minuend.path.name}"
+        )
+    return ""
+
+
+def _card_bases(card: str) -> set[str]:
+    """Return the values of `base_model` in the front matter of a model card."""
+    if not card.startswith("---"):
+        return set()
+    front = card.split("---", 2)[1].splitlines()
+    found, inside = set(), False
+    for line in front:
+        key, _, value = line.partition(":")
+        if key == "base_model":
+            inside = True
+            found.add(value.strip(" \"'[]"))
+        elif inside and line.lstrip().startswith("- "):
+            found.add(line.strip(" -\"'"))
+        else:
+            inside = False
+    return found - {""}
+
+
+def _leaves(total: Sum) -> Iterable[Leaf]:
+    unique = {term.leaf.key: term.leaf for term in total.terms if term.coefficient}
+    return sorted(unique.values(), key=lambda leaf: leaf.label)
+
+
+def _parent(leaf: Leaf) -> dict[str, object]:
+    return {
+        "label": plain_label(leaf.label),
+        "kind": leaf.source.kind,
+        "headers": [file.header_sha256 for file in leaf.source.files],
+        "bytes": sum(file.stamp.size for file in leaf.source.files),
+    }
+
+
+def _base(total: Sum, base: Leaf | None) -> dict[str, str]:
+    if base is not None:
+        return {"name": plain_label(base.label), "space": space_of(base.source)}
+    recorded = [recorded_base(leaf.source) for leaf in _leaves(total) if isinstance(leaf, Vector)]
+    given = [leaf.base for leaf in _leaves(total) if isinstance(leaf, Vector) and isinstance(leaf.base, Checkpoint)]
+    if given:
+        return {"name": plain_label(given[0].label), "space": space_of(given[0].source)}
+    return recorded[0] if recorded and all(one == recorded[0] for one in recorded) else {}

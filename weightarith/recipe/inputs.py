@@ -1,0 +1,143 @@
+"""The `inputs:` of a recipe: a name for each, opened by its headers.
+
+Paths are relative to the recipe's folder; text that is no path there is looked for on the Hub. A plain text
+is whatever lies there; `model:`, `vector:` or `adapter:` say what it must be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from weightarith.algebra import Checkpoint, Leaf, Linear, Vector
+from weightarith.errors import WeightArithError, quoted, some
+from weightarith.hub import locate
+from weightarith.recipe.caret import listed, nearest
+from weightarith.recipe.fields import mapping, table, text
+from weightarith.recipe.naming import declared_names
+from weightarith.recipe.strictyaml import Node, Place, Scalar
+from weightarith.recipe.tokens import canonical
+from weightarith.store import Source, open_source
+
+Kind = Literal["checkpoint", "vector", "adapter"]
+
+KINDS: dict[str, Kind] = {"model": "checkpoint", "vector": "vector", "adapter": "adapter"}
+KEYS = (*KINDS, "minus", "base")
+DEFAULT_BASE = "base"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One entry as it is written: where it lies, what it must be, and the inputs it refers to."""
+
+    name: str
+    where: str
+    kind: Kind | None
+    place: Place
+    minus: str = ""
+    base: str = ""
+
+
+def read_inputs(node: Node) -> dict[str, Declared]:
+    """Return every entry by name, in the order of the file; nothing is opened.
+
+    Raises:
+        RecipeError: an entry is not as it should be, or refers to an input that there is not.
+    """
+    names = declared_names(mapping(node, "inputs"))
+    if not names:
+        raise node.place.error("no inputs", hint="inputs: {base: ./base, v: ./v.safetensors}")
+    declared = {name: _declared(name, entry.value) for name, entry in names.items()}
+    for each in declared.values():
+        _check_references(each, declared)
+    return declared
+
+
+def open_inputs(declared: Mapping[str, Declared], folder: Path) -> dict[str, Leaf]:
+    """Return every input by name; headers are read, tensors are not.
+
+    Raises:
+        RecipeError: an adapter needs a base, or has one that is no model.
+        InvalidFileError: a file is not what its name, header or index says.
+        UnsupportedError: what lies there is of another kind than asked for, or in a layout that is not read.
+    """
+    sources = {name: _open(each, folder) for name, each in declared.items()}
+    models = {
+        name: Checkpoint(source, name) for name, source in sources.items() if source.kind == "checkpoint"
+    }
+    return {name: models.get(name) or _vector(each, sources[name], models) for name, each in declared.items()}
+
+
+def meaning(each: Declared, leaves: Mapping[str, Leaf]) -> Linear:
+    """Return what the name of an input stands for: the input, or its difference to another."""
+    return leaves[each.name] - leaves[each.minus] if each.minus else leaves[each.name]
+
+
+def needs(each: Declared, leaves: Mapping[str, Leaf]) -> tuple[str, ...]:
+    """Return the other inputs that an input is read beside."""
+    leaf = leaves[each.name]
+    base = leaf.base.label if isinstance(leaf, Vector) and leaf.base else ""
+    return tuple(name for name in (each.minus, base) if name)
+
+
+def _declared(name: str, node: Node) -> Declared:
+    if isinstance(node, Scalar):
+        return Declared(name, text(node, f"a path for {name}"), None, node.place)
+    entry = table(node, f"input {name}", KEYS)
+    said = [key for key in KINDS if key in entry]
+    if len(said) != 1:
+        has = f"this has {' and '.join(said)}" if said else "this has none"
+        raise node.place.error(f"input {name} needs one of model, vector and adapter; {has}")
+    if "base" in entry and said[0] != "adapter":
+        message = f"base belongs to an adapter, and {name} is a {said[0]}"
+        raise entry["base"].place.error(message, hint="minus: makes a difference")
+    where = entry[said[0]].value
+    minus, base = (
+        canonical(text(entry[key].value, f"the name of an input for {key}")) if key in entry else ""
+        for key in ("minus", "base")
+    )
+    return Declared(name, text(where, f"a path for {name}"), KINDS[said[0]], where.place, minus, base)
+
+
+def _check_references(each: Declared, declared: Mapping[str, Declared]) -> None:
+    others = [name for name in declared if name != each.name]
+    for key, other in (("minus", each.minus), ("base", each.base)):
+        if other and other not in others:
+            what = "itself" if other == each.name else f"{quoted(other)}, which is no input"
+            message = f"{key} of {each.name} is {what}; other inputs are {listed(others) or 'none'}"
+            raise each.place.error(message, hint=nearest(other, others))
+    if each.minus and declared[each.minus].minus:
+        message = f"minus of {each.name} is {each.minus}, which is a difference itself"
+        raise each.place.error(message, hint="name a difference of differences under let:")
+
+
+def _open(each: Declared, folder: Path) -> Source:
+    try:
+        return open_source(_located(each.where, folder), each.kind)
+    except WeightArithError as error:  # the same error, with the line of the recipe in front
+        raise type(error)(f"{each.place}: input {each.name}: {error.message}", hint=error.hint) from error
+
+
+def _located(where: str, folder: Path) -> Path:
+    path = folder / where
+    try:
+        if where.startswith((".", "/")) or path.exists():
+            return path
+    except OSError:  # too long for a path, and so no path
+        pass
+    return locate(where)
+
+
+def _vector(each: Declared, source: Source, models: Mapping[str, Checkpoint]) -> Vector:
+    wanted = each.base or (DEFAULT_BASE if source.replaced else "")
+    base = models.get(wanted)
+    if wanted and base is None:
+        message = f"base of {each.name} is {each.base}, which is no model"
+        if not each.base:
+            message = (f"{each.name} holds fully trained tensors, {some(sorted(source.replaced), 2)}: "
+                       "what they change is known only beside the model it was trained on")  # fmt: skip
+        hint = f"{{adapter: {each.where}, base: NAME}} where NAME is an input that is a model"
+        raise each.place.error(message, hint=hint)
+    return Vector(source, each.name, base)

@@ -1,0 +1,83 @@
+"""The `policy:` and `output:` of a recipe: what a run may do, and where its result goes."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+from weightarith.engine.settings import SHARD_BYTES, Output, Policy
+from weightarith.errors import quoted
+from weightarith.recipe.caret import listed, nearest
+from weightarith.recipe.fields import choice, table, text
+from weightarith.recipe.strictyaml import Node
+from weightarith.recipe.tokens import canonical
+from weightarith.tensorfile.dtypes import ARITHMETIC, BY_NAME
+
+NONFINITE = "nonfinite"
+POLICY = ("names", "vocabulary", "integers", NONFINITE)
+OUTPUT = ("path", "dtype", "shard_size", "like")
+DTYPES = ("base", *(name for name, dtype in BY_NAME.items() if dtype.code in ARITHMETIC))
+
+_REFUSE_OR_BASE: tuple[Literal["refuse", "base"], ...] = ("refuse", "base")
+_REFUSE_OR_ALLOW: tuple[Literal["refuse", "allow"], ...] = ("refuse", "allow")
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([kKMGT]i?)?B?")
+_UNITS = {"K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def read_policy(node: Node | None) -> Policy:
+    """Return what a run may do where inputs disagree; whatever is not given refuses.
+
+    Raises:
+        RecipeError: a key or a choice is unknown.
+    """
+    given = table(node, "policy", POLICY) if node else {}
+    same: dict[str, Literal["refuse", "base"]] = dict.fromkeys(POLICY, "refuse")
+    same |= {
+        key: choice(entry.value, key, _REFUSE_OR_BASE) for key, entry in given.items() if key != NONFINITE
+    }
+    if NONFINITE not in given:
+        return Policy(same["names"], same["vocabulary"], same["integers"])
+    nonfinite = choice(given[NONFINITE].value, NONFINITE, _REFUSE_OR_ALLOW)
+    return Policy(same["names"], same["vocabulary"], same["integers"], nonfinite)
+
+
+def read_output(node: Node | None, folder: Path, inputs: list[str]) -> Output | None:
+    """Return where the result goes, a path relative to the recipe's folder; None where nothing is said.
+
+    Raises:
+        RecipeError: a key or a dtype is unknown, a size is none, or `like` names no input.
+    """
+    if node is None:
+        return None
+    given = table(node, "output", OUTPUT, required=("path",))
+    dtype = choice(given["dtype"].value, "dtype", DTYPES) if "dtype" in given else "base"
+    return Output(
+        folder / text(given["path"].value, "a path"),
+        None if dtype == "base" else BY_NAME[dtype],
+        _bytes(given["shard_size"].value) if "shard_size" in given else SHARD_BYTES,
+        _like(given["like"].value, inputs) if "like" in given else "",
+    )
+
+
+def _like(node: Node, inputs: list[str]) -> str:
+    name = canonical(text(node, "the name of an input"))
+    if name not in inputs:
+        message = f"like: {quoted(name)} is no input; inputs are {listed(inputs)}"
+        raise node.place.error(message, hint=nearest(name, inputs))
+    return name
+
+
+def _bytes(node: Node) -> int:
+    """Return the bytes of `5GB` or `512MiB`: units of 1000, and of 1024 with an i; a bare number is bytes."""
+    size = text(node, "a size")
+    found = _SIZE.fullmatch(size)
+    if not found:
+        raise node.place.error(f"expected a size, found {quoted(size)}", hint="5GB, 500MB or 512MiB")
+    unit = found[2] or ""
+    factor = (1024 if unit.endswith("i") else 1000) ** _UNITS.get(unit[:1].upper(), 0)
+    total = int(Decimal(found[1]) * factor)
+    if total < 1:
+        raise node.place.error(f"a shard of {size} holds nothing")
+    return total

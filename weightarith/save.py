@@ -1,0 +1,127 @@
+"""From a sum to files: plan, run, receipt, publish. What every command and `wa.save` do in the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from weightarith.algebra import Checkpoint, Linear, Sum, collect
+from weightarith.engine.build import build_plan
+from weightarith.engine.plan import Plan
+from weightarith.engine.settings import SHARD_BYTES, Output, Policy
+from weightarith.engine.shards import index_of
+from weightarith.engine.sidecars import config_with_dtype
+from weightarith.errors import RecipeError, quoted
+from weightarith.provenance import vector_metadata
+from weightarith.receipt import Receipt, to_bytes, write_receipt
+from weightarith.store.stage import check_target, receipt_path, staged, write_small
+from weightarith.tensorfile.dtypes import ARITHMETIC, BY_NAME, DType
+
+REALISED_ENOUGH = 0.95
+"""Below this gain a result is worth a warning: rounding ate more than a twentieth of the change."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How to carry out a plan: where, on how many threads, and whom to tell of the bytes moved."""
+
+    device: str = "auto"
+    threads: int = 0  # 0: one a core, at most 16
+    progress: Callable[[int], None] = lambda _moved: None
+
+
+def save(
+    total: Linear,
+    path: str | Path,
+    *,
+    dtype: str | None = None,
+    shard_size: int = SHARD_BYTES,
+    like: str = "",
+    policy: Policy | None = None,
+    overwrite: bool = False,
+    device: str = "auto",
+    threads: int = 0,
+) -> Receipt:
+    """Write a checkpoint or a vector to `path` and return its receipt.
+
+    Args:
+        total: a sum of degree 1 or 0, such as `base + 1.5 * (positive - negative)`.
+        path: a folder, or a single file ending in `.safetensors`.
+        dtype: `float32`, `bfloat16`, `float16` or `float64`; None keeps the base's (float32 for a vector).
+        shard_size: bytes of tensors in one file, at most.
+        like: label of the checkpoint whose config and tokenizer are copied; the base's by default.
+        policy: what may happen where inputs disagree; None refuses every disagreement.
+        overwrite: replace an earlier output of weightarith.
+        device: `cpu`, `cuda`, `torch` (torch on the CPU) or `auto`.
+        threads: worker threads on the CPU; 0 takes one a core.
+
+    Raises:
+        WeightArithError: see `weightarith.errors`; nothing is left behind and an old output stays whole.
+    """
+    output = Output(Path(path), dtype_named(dtype), shard_size, like, overwrite)
+    plan = draw(collect(total.terms), output, policy=policy)
+    return carry_out(plan, Run(device, threads))
+
+
+def dtype_named(name: str | None) -> DType | None:
+    """Return the dtype called `name`, None for None or `base`.
+
+    Raises:
+        RecipeError: no float dtype is called so.
+    """
+    if name is None or name == "base":
+        return None
+    floats = sorted(known for known, dtype in BY_NAME.items() if dtype.code in ARITHMETIC)
+    if name not in floats:
+        raise RecipeError(f"unknown dtype {quoted(name)}; known are base, {', '.join(floats)}")
+    return BY_NAME[name]
+
+
+def draw(total: Sum, output: Output, *, policy: Policy | None = None) -> Plan:
+    """Return the plan that writes `total` to `output`, the target checked. Reads headers only, writes nothing.
+
+    Raises:
+        WeightArithError: the sum has no meaning, inputs do not fit, or the target must not be written.
+    """
+    metadata = {"format": "pt"}
+    if total.kind == "vector":
+        points = [term for term in total.checkpoints if term.coefficient]
+        base = min(points, key=lambda term: (term.leaf.label != "base", term.coefficient, term.leaf.label)).leaf if points else None
+        metadata |= vector_metadata(total, base)
+    plan = build_plan(total, output, policy=policy, metadata=metadata)
+    sources = [term.leaf.source.path for term in total.terms]
+    sources += [file.path for term in total.terms for file in term.leaf.source.files]
+    check_target(output.path, sources, overwrite=output.overwrite)
+    return plan
+
+
+def carry_out(plan: Plan, run: Run | None = None, *, recipe: str = "") -> Receipt:
+    """Run a plan, publish its output at once or not at all, and return the receipt.
+
+    Raises:
+        WeightArithError: nothing is left behind, and what stood at the target is whole.
+    """
+    from weightarith.engine.devices import execute
+
+    run = run or Run()
+    with staged(plan.output.path, needed=plan.write_bytes) as stage:
+        outcome = execute(plan, stage, device=run.device, threads=run.threads, progress=run.progress)
+        _write_sidecars(plan, stage)
+        receipt = write_receipt(plan, outcome, recipe=recipe)
+        write_small(stage / receipt_path(plan.output.path).name, to_bytes(receipt))
+    return receipt
+
+
+def _write_sidecars(plan: Plan, stage: Path) -> None:
+    for path in plan.copies:
+        content = path.read_bytes()
+        if path.name == "config.json" and plan.output.dtype is not None:
+            content = config_with_dtype(content, plan.output.dtype.name)
+        write_small(stage / path.name, content)
+    if plan.output.path.suffix != ".safetensors":
+        index = index_of(plan.files, "model" if plan.kind == "checkpoint" else "vector")
+        if index is not None:
+            write_small(stage / index[0], index[1])

@@ -1,0 +1,150 @@
+"""What lies at a path, told by its files: a checkpoint, a vector or an adapter. Only headers are read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from weightarith.adapter import read_adapter
+from weightarith.errors import InvalidFileError, UnsupportedError, quoted, some
+from weightarith.store.folder import (
+    INDEX_SUFFIX,
+    RESUME,
+    SUFFIX,
+    Tensors,
+    names_in,
+    read_sharded,
+    read_single,
+    weight_files,
+)
+from weightarith.store.foreign import refuse_foreign
+from weightarith.store.quantised import refuse_quantised
+from weightarith.store.source import Kind, Source
+from weightarith.store.vector import MARK, split_factors, vector_metadata
+from weightarith.tensorfile.jsonfile import CONFIG_LIMIT, read_object
+from weightarith.tensorfile.sniff import shown
+
+KIND = "weightarith.kind"
+ADAPTER_CONFIG = "adapter_config.json"
+_PART = re.compile(r"-\d+-of-(\d+)\.safetensors$")
+ADAPTER_FILES = (ADAPTER_CONFIG, "adapter_model.safetensors", "adapter_model.bin")
+
+
+def open_source(path: Path, kind: Kind | None = None) -> Source:
+    """Return what lies at `path`, opened by its headers: a folder, or a single safetensors file.
+
+    A single file is what its metadata say, and a checkpoint where they say nothing. `kind` decides there, and
+    in a folder that holds two things. An adapter passes for a vector, for it is a displacement.
+
+    Raises:
+        InvalidFileError: nothing is there, or a file is not what its name, header or index says.
+        UnsupportedError: what is there is of another kind than asked for, or in a layout that is not read.
+    """
+    source = _open_folder(path, kind) if _is_folder(path) else _open_file(path, kind)
+    if kind is not None and source.kind != kind and (kind, source.kind) != ("vector", "adapter"):
+        raise UnsupportedError(f"{shown(path)} is of kind {source.kind}, expected {kind}")
+    return source
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # not allowed to look, or a name too long: whoever opens it says so
+        return False
+
+
+def _open_file(path: Path, kind: Kind | None) -> Source:
+    if path.name.endswith(INDEX_SUFFIX) or path.name == ADAPTER_CONFIG:
+        raise InvalidFileError(
+            f"{shown(path)} holds no tensors", hint=f"give its folder: {shown(path.parent)}"
+        )
+    tensors = read_single(path)
+    said = tensors.files[0].metadata.get(KIND)
+    if said == "vector" or (said is None and kind == "vector"):
+        return _vector(path, tensors)
+    config = path.parent / "config.json"
+    # Beside any other name it may be the config of another model.
+    return _checkpoint(
+        path, tensors, config if path.name == "model.safetensors" and config.exists() else None
+    )
+
+
+def _open_folder(folder: Path, kind: Kind | None) -> Source:
+    names = names_in(folder)
+    weights = weight_files(names)
+    adapter = not names.isdisjoint(ADAPTER_FILES)
+    if adapter and weights and kind not in ("checkpoint", "adapter"):
+        raise InvalidFileError(
+            f"{shown(folder)} holds an adapter and {some(weights, 3)}: which of them is meant is not clear",
+            hint="move one of them to a folder of its own",
+        )
+    if adapter and (kind != "checkpoint" or not weights):
+        return _adapter(folder)
+    if not weights:
+        refuse_foreign(folder, names)
+        raise InvalidFileError(
+            f"{shown(folder)} holds no {SUFFIX} file; it holds {some(sorted(names), 5) or 'nothing'}",
+            hint="give the folder of a model, a vector or an adapter",
+        )
+    tensors = _read_weights(folder, names, weights)
+    first = tensors.files[0]
+    if first.path.name.startswith("vector") or first.metadata.get(KIND) == "vector":
+        return _vector(folder, tensors)
+    return _checkpoint(folder, tensors, folder / "config.json" if "config.json" in names else None)
+
+
+def _read_weights(folder: Path, names: frozenset[str], weights: list[str]) -> Tensors:
+    for stem in ("model", "vector"):
+        if f"{stem}{INDEX_SUFFIX}" in names:
+            return read_sharded(folder / f"{stem}{INDEX_SUFFIX}")
+    if len(weights) > 1:
+        raise InvalidFileError(
+            f"{shown(folder)} holds {len(weights)} safetensors files and no model{INDEX_SUFFIX} "
+            f"that says how they belong together: {some(weights, 3)}",
+            hint="finish the download, or give the one file that is meant",
+        )
+    part = _PART.search(weights[0])
+    if part:
+        raise InvalidFileError(
+            f"{shown(folder / weights[0])} is one of {int(part[1]):,} files, and there is no "
+            f"model{INDEX_SUFFIX}",
+            hint=RESUME,
+        )
+    return read_single(folder / weights[0])
+
+
+def _checkpoint(path: Path, tensors: Tensors, config_file: Path | None) -> Source:
+    config = read_object(config_file, CONFIG_LIMIT) if config_file else None
+    for file in tensors.files:
+        said = file.metadata.get(KIND, "checkpoint")
+        if said != "checkpoint":
+            raise UnsupportedError(f"{shown(file.path)} says it is a {quoted(said)}, expected a checkpoint")
+    _refuse_bare_adapter(path, tensors)
+    refuse_quantised(path, config, tensors.stored)
+    marked = next((name for name in tensors.stored if MARK in name), None)
+    if marked is not None:
+        raise InvalidFileError(
+            f"{shown(path)} holds {quoted(marked)}, a name of vectors, and its header does not say it is one",
+            hint="say that it is a vector where it is named as an input",
+        )
+    return Source(path, "checkpoint", tensors.files, tensors.stored, config=config)
+
+
+def _vector(path: Path, tensors: Tensors) -> Source:
+    metadata = vector_metadata(tensors)
+    dense, factors = split_factors(path, tensors.stored)
+    return Source(path, "vector", tensors.files, dense, factors, metadata=metadata)
+
+
+def _adapter(folder: Path) -> Source:
+    found = read_adapter(folder)
+    return Source(folder, "adapter", (found.file,), {}, found.factors, found.replaced, found.config)
+
+
+def _refuse_bare_adapter(path: Path, tensors: Tensors) -> None:
+    name = next((name for name in tensors.stored if ".lora_A" in name or ".lora_B" in name), None)
+    if name is not None:
+        raise InvalidFileError(
+            f"{shown(path)} holds the LoRA factor {quoted(name)}: its scale stands in {ADAPTER_CONFIG}",
+            hint=f"give the adapter's folder, which holds both: {shown(path.parent)}",
+        )
