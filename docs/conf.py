@@ -8,7 +8,6 @@ version = release = installed_version("weightarith")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_heading_anchors = 3
-suppress_warnings = ["misc.highlighting_failure"]  # recipes are YAML with operators no lexer knows
 exclude_patterns = ["_build"]
 
 autodoc_member_order = "bysource"

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import tiny as models
+
+settings.register_profile("no clock", deadline=None)  # machines are noisy, and the first call may compile
+settings.load_profile("no clock")
 
 
 @dataclass(frozen=True)

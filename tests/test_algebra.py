@@ -120,7 +120,7 @@ def test_a_coefficient_is_finite(number: Number) -> None:
         ((1 - Fraction("0.3")) * A + 0.3 * B, "checkpoint"),
         (BASE + (A - A), "checkpoint"),
         (+BASE, "checkpoint"),
-        (-(-BASE), "checkpoint"),
+        (-(V - BASE), "checkpoint"),
         (BASE + 0 * V, "checkpoint"),
         (0 * BASE, "vector"),
     ],
@@ -132,7 +132,11 @@ def test_a_sum_is_what_its_degree_says_whatever_the_parentheses(total: Sum, kind
 @pytest.mark.parametrize(
     ("total", "message", "hint"),
     [
-        (A + B, "this adds two models: coefficients on checkpoints sum to 2", "0.5*(a + b), or a + (b - base)"),
+        (
+            A + B,
+            "this adds two models: coefficients on checkpoints sum to 2",
+            "0.5*(a + b), or a + (b - base)",
+        ),
         (A + B + C, "this adds 3 models:", "(a + b + c)/3, or a + (b - base) + (c - base)"),
         (A + BASE, "this adds two models:", "0.5*(a + base), or base + k*(a - base)"),
         (1.5 * BASE, "1.5·base is a scaled model:", "scale a difference instead: base + k*(model - base)"),
@@ -174,7 +178,7 @@ def test_a_number_scales_from_either_side(number: Any) -> None:
     ],
 )
 def test_python_refuses_what_has_no_meaning(operate: Callable[..., Any], left: Any, right: Any) -> None:
-    with pytest.raises(TypeError, match="unsupported operand|can't multiply sequence"):
+    with pytest.raises(TypeError, match=r"unsupported operand|multiply sequence"):
         operate(left, right)
 
 
@@ -190,14 +194,15 @@ def test_one_file_under_two_names_is_one_input() -> None:
 
 
 def test_terms_that_cancel_stay_to_be_checked_and_named() -> None:
-    assert [(term.leaf.label, term.coefficient) for term in (A - A + V).terms] == [("a", 0), ("v", 1)]
+    assert {term.leaf.label: term.coefficient for term in (A - A + V).terms} == {"a": 0, "v": 1}
 
 
 def test_a_weighting_holds_for_the_term_it_was_put_on_and_no_other() -> None:
     half = Selection((Rule(Fraction(1, 2), roles=("mlp",)),))
     first, second = (3 * V.weighted(half) + V).terms
     name = "model.layers.0.mlp.up_proj.weight"
-    assert (first.at(name, 2), second.at(name, 2)) == (Fraction(3, 2), 1)
+    assert first.at(name, 2) == Fraction(3, 2)
+    assert second.at(name, 2) == 1
     assert first.at("model.norm.weight", 2) == 3
 
 

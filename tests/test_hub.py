@@ -129,3 +129,19 @@ def test_a_short_commit_that_fits_two_snapshots_is_refused(cache: Path) -> None:
 
     assert caught.value.exit_code == 8
     assert locate(f"org/tiny@{COMMIT[:12]}").resolve() == cache.resolve()
+
+
+def test_a_snapshot_that_lacks_some_file_is_left_to_the_index_to_judge(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    def incomplete(*_: object, **__: object) -> str:
+        error = LocalEntryNotFoundError("README.md is missing")
+        error.snapshot_path = str(cache)  # type: ignore[attr-defined]  # as its subclass for this case has
+        raise error
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", incomplete)
+
+    assert locate("org/tiny") == cache

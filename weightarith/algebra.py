@@ -46,9 +46,13 @@ class Linear:
         raise NotImplementedError
 
     def __add__(self, other: Linear) -> Sum:
+        if not isinstance(other, Linear):
+            return NotImplemented
         return collect((*self.terms, *other.terms))
 
     def __sub__(self, other: Linear) -> Sum:
+        if not isinstance(other, Linear):
+            return NotImplemented
         return self + -other
 
     def __mul__(self, number: Number) -> Sum:

@@ -1,6 +1,7 @@
 """Where weights come from, in words that may travel: what a vector's header says of its making.
 
-Only labels, dtypes, shapes and hashes get in: no path of the machine, no time, so equal inputs give equal bytes.
+Only labels, shapes and hashes get in: no path of the machine, no time, nothing of how inputs were cut into
+files or in which order a sum was written; so equal inputs give equal bytes.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ import hashlib
 import json
 from collections.abc import Iterable
 from importlib.metadata import version
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from weightarith.algebra import Checkpoint, Leaf, Sum, Vector, shown_sum
 from weightarith.store import Source
 
 SPEC = "1"
+CARD_LIMIT = 1_000_000  # characters of a model card that are looked at
 NUMERICS = {"accumulate": "float64", "rounding": "once, to nearest even"}
 
 
@@ -24,14 +26,17 @@ def plain_label(label: str) -> str:
 
 
 def space_of(source: Source) -> str:
-    """Return the fingerprint of a weight space: the names and shapes of its tensors, whatever file they lie in."""
+    """Return the fingerprint of a weight space: names and shapes of tensors, whatever file they lie in."""
     shapes = {name: list(stored.info.shape) for name, stored in source.tensors.items()}
+    shapes |= {name: list(factored.shape) for name, factored in source.factors.items()}
+    shapes |= {name: list(stored.info.shape) for name, stored in source.replaced.items()}
     return hashlib.sha256(json.dumps(shapes, sort_keys=True).encode()).hexdigest()
 
 
 def expression_of(total: Sum) -> str:
-    """Return the flattened sum with labels that may be published."""
-    return shown_sum((term.coefficient, plain_label(term.leaf.label)) for term in total.terms if term.coefficient)
+    """Return the flattened sum with labels that may be published, what is subtracted last."""
+    parts = [(term.coefficient, plain_label(term.leaf.label)) for term in total.terms if term.coefficient]
+    return shown_sum(sorted(parts, key=lambda part: (part[0] < 0, part[1], part[0])))
 
 
 def vector_metadata(total: Sum, base: Leaf | None) -> dict[str, str]:
@@ -54,9 +59,12 @@ def vector_metadata(total: Sum, base: Leaf | None) -> dict[str, str]:
 
 
 def recorded_base(source: Source) -> dict[str, str]:
-    """Return what a vector or an adapter says of the model it belongs to: `name`, `revision`, `space` if known."""
+    """Return what a vector or an adapter says of its model: `name`, `revision`, `space`, if it says so."""
     if source.kind == "adapter" and source.config is not None:
-        known = {"name": source.config.get("base_model_name_or_path"), "revision": source.config.get("revision")}
+        known = {
+            "name": source.config.get("base_model_name_or_path"),
+            "revision": source.config.get("revision"),
+        }
         return {key: plain_name(value) for key, value in known.items() if isinstance(value, str) and value}
     text = source.metadata.get("weightarith.base", "")
     try:
@@ -75,14 +83,11 @@ def plain_name(name: str) -> str:
 def reversed_sign(minuend: Source, subtrahend: Source) -> str:
     """Return a warning where `A − B` looks like it was meant the other way round, else nothing.
 
-    It does where B says that it was fine-tuned from A: by its config's name, its model card or its receipt.
+    It does where B says that it was fine-tuned from A: its model card names A as `base_model`.
     """
     card = subtrahend.folder / "README.md" if subtrahend.folder is not None else None
-    names = {str(minuend.path), minuend.path.name}
-    if minuend.config is not None and isinstance(own := minuend.config.get("_name_or_path"), str):
-        names.add(own)
-    names.discard("")
-    if card is not None and card.is_file() and _card_bases(card.read_text(errors="replace")) & names:
+    bases = _card_bases(_text(card)) if card is not None and card.is_file() else set()
+    if bases & _names(minuend.path) or minuend.path.name in {plain_label(base) for base in bases}:
         return (
             f"{subtrahend.path.name} is recorded as a fine-tune of {minuend.path.name}, so the sign looks "
             f"reversed: a task vector is fine-tune − base, {subtrahend.path.name} − {minuend.path.name}"
@@ -90,17 +95,42 @@ def reversed_sign(minuend: Source, subtrahend: Source) -> str:
     return ""
 
 
+def foreign_base(vector: Source, base: Source) -> str:
+    """Return a warning where a vector says it was measured from a model of other tensors, else nothing."""
+    recorded = recorded_base(vector)
+    if recorded.get("space") in (None, space_of(base)):
+        return ""
+    return (
+        f"{vector.path.name} was measured from {recorded.get('name', 'another model')}, whose tensors differ "
+        f"from those of {base.path.name} in name or shape"
+    )
+
+
+def _names(path: Path) -> set[str]:
+    """Return what a model card may call the model at `path`: its path, or its name on the Hub."""
+    cached = (part.split("--") for part in path.parts if part.startswith("models--"))
+    return {str(path), *("/".join(parts[1:]) for parts in cached)}
+
+
+def _text(card: Path) -> str:
+    try:
+        with card.open(encoding="utf-8", errors="replace") as file:
+            return file.read(CARD_LIMIT)
+    except OSError:  # a card is only asked for a hint
+        return ""
+
+
 def _card_bases(card: str) -> set[str]:
     """Return the values of `base_model` in the front matter of a model card."""
     if not card.startswith("---"):
         return set()
-    front = card.split("---", 2)[1].splitlines()
+    front = card.split("\n---", 1)[0].splitlines()
     found, inside = set(), False
     for line in front:
         key, _, value = line.partition(":")
         if key == "base_model":
             inside = True
-            found.add(value.strip(" \"'[]"))
+            found |= {each.strip(" \"'[]") for each in value.split(",")}
         elif inside and line.lstrip().startswith("- "):
             found.add(line.strip(" -\"'"))
         else:
@@ -117,8 +147,8 @@ def _parent(leaf: Leaf) -> dict[str, object]:
     return {
         "label": plain_label(leaf.label),
         "kind": leaf.source.kind,
-        "headers": [file.header_sha256 for file in leaf.source.files],
-        "bytes": sum(file.stamp.size for file in leaf.source.files),
+        "space": space_of(leaf.source),
+        "bytes": sum(info.nbytes for file in leaf.source.files for info in file.tensors.values()),
     }
 
 
@@ -126,7 +156,9 @@ def _base(total: Sum, base: Leaf | None) -> dict[str, str]:
     if base is not None:
         return {"name": plain_label(base.label), "space": space_of(base.source)}
     recorded = [recorded_base(leaf.source) for leaf in _leaves(total) if isinstance(leaf, Vector)]
-    given = [leaf.base for leaf in _leaves(total) if isinstance(leaf, Vector) and isinstance(leaf.base, Checkpoint)]
+    given = [
+        leaf.base for leaf in _leaves(total) if isinstance(leaf, Vector) and isinstance(leaf.base, Checkpoint)
+    ]
     if given:
         return {"name": plain_label(given[0].label), "space": space_of(given[0].source)}
     return recorded[0] if recorded and all(one == recorded[0] for one in recorded) else {}

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from weightarith.algebra import Leaf, Sum
+from weightarith.algebra import Leaf
 from weightarith.engine.blocks import Outcome
+from weightarith.engine.gather import leaves_read
 from weightarith.engine.plan import BLOCK_BYTES, Job, Plan
 from weightarith.kernels.accounts import CHANGED, CROSS, INTENDED, NONFINITE, REALISED
 from weightarith.provenance import NUMERICS
@@ -36,7 +37,7 @@ def write_receipt(plan: Plan, outcome: Outcome, *, recipe: str = "") -> Receipt:
         "expression": str(plan.total),
         "recipe": recipe,
         "anchor": plan.anchor,
-        "inputs": [_input(leaf) for leaf in _leaves(plan.total)],
+        "inputs": [_input(leaf) for leaf in leaves_read(plan.total)],
         "policy": vars(plan.policy),
         "numerics": {**NUMERICS, "checksum": f"xxh3-128, of block digests above {BLOCK_BYTES} bytes"},
         "files": {file.name: file.size for file in plan.files},
@@ -65,14 +66,10 @@ def to_bytes(receipt: Mapping[str, Any]) -> bytes:
     return (json.dumps(receipt, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def _leaves(total: Sum) -> list[Leaf]:
-    unique = {term.leaf.key: term.leaf for term in total.terms}
-    return sorted(unique.values(), key=lambda leaf: leaf.label)
-
-
 def _input(leaf: Leaf) -> dict[str, Any]:
     files = {
-        file.path.name: {"bytes": file.stamp.size, "header_sha256": file.header_sha256} for file in leaf.source.files
+        file.path.name: {"bytes": file.stamp.size, "header_sha256": file.header_sha256}
+        for file in leaf.source.files
     }
     return {"label": leaf.label, "kind": leaf.source.kind, "path": str(leaf.source.path), "files": files}
 

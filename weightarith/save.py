@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from weightarith.algebra import Checkpoint, Linear, Sum, collect
-from weightarith.engine.build import build_plan
+from weightarith.algebra import Linear, Sum, collect
+from weightarith.engine.build import anchor_of, build_plan
+from weightarith.engine.gather import leaves_read
 from weightarith.engine.plan import Plan
 from weightarith.engine.settings import SHARD_BYTES, Output, Policy
 from weightarith.engine.shards import index_of
 from weightarith.engine.sidecars import config_with_dtype
-from weightarith.errors import RecipeError, quoted
+from weightarith.errors import RecipeError, TargetError, quoted
 from weightarith.provenance import vector_metadata
 from weightarith.receipt import Receipt, to_bytes, write_receipt
 from weightarith.store.stage import check_target, receipt_path, staged, write_small
@@ -81,21 +80,30 @@ def dtype_named(name: str | None) -> DType | None:
 
 
 def draw(total: Sum, output: Output, *, policy: Policy | None = None) -> Plan:
-    """Return the plan that writes `total` to `output`, the target checked. Reads headers only, writes nothing.
+    """Return the plan that writes `total` to `output`, the target checked; headers are read, nothing written.
 
     Raises:
         WeightArithError: the sum has no meaning, inputs do not fit, or the target must not be written.
     """
     metadata = {"format": "pt"}
     if total.kind == "vector":
-        points = [term for term in total.checkpoints if term.coefficient]
-        base = min(points, key=lambda term: (term.leaf.label != "base", term.coefficient, term.leaf.label)).leaf if points else None
-        metadata |= vector_metadata(total, base)
+        metadata |= vector_metadata(total, anchor_of(total))
     plan = build_plan(total, output, policy=policy, metadata=metadata)
-    sources = [term.leaf.source.path for term in total.terms]
-    sources += [file.path for term in total.terms for file in term.leaf.source.files]
-    check_target(output.path, sources, overwrite=output.overwrite)
+    _refuse_model_name(plan)
+    sources = [leaf.source for leaf in leaves_read(total)]
+    inputs = [source.path for source in sources] + [file.path for each in sources for file in each.files]
+    check_target(output.path, inputs, overwrite=output.overwrite)
     return plan
+
+
+def _refuse_model_name(plan: Plan) -> None:
+    """Refuse to write a vector where transformers would load it as the weights of a model."""
+    path = plan.output.path
+    if plan.kind == "vector" and path.name == "model.safetensors" and (path.parent / "config.json").exists():
+        raise TargetError(
+            f"{quoted(str(path))} is a vector's, and beside config.json it would load as a broken model",
+            hint="give it another name, such as vector.safetensors",
+        )
 
 
 def carry_out(plan: Plan, run: Run | None = None, *, recipe: str = "") -> Receipt:
@@ -107,7 +115,7 @@ def carry_out(plan: Plan, run: Run | None = None, *, recipe: str = "") -> Receip
     from weightarith.engine.devices import execute
 
     run = run or Run()
-    with staged(plan.output.path, needed=plan.write_bytes) as stage:
+    with staged(plan.output.path, needed=plan.write_bytes, overwrite=plan.output.overwrite) as stage:
         outcome = execute(plan, stage, device=run.device, threads=run.threads, progress=run.progress)
         _write_sidecars(plan, stage)
         receipt = write_receipt(plan, outcome, recipe=recipe)
@@ -116,12 +124,21 @@ def carry_out(plan: Plan, run: Run | None = None, *, recipe: str = "") -> Receip
 
 
 def _write_sidecars(plan: Plan, stage: Path) -> None:
+    dtype = _config_dtype(plan)
     for path in plan.copies:
         content = path.read_bytes()
-        if path.name == "config.json" and plan.output.dtype is not None:
-            content = config_with_dtype(content, plan.output.dtype.name)
+        if path.name == "config.json" and dtype is not None:
+            content = config_with_dtype(content, dtype.name)
         write_small(stage / path.name, content)
     if plan.output.path.suffix != ".safetensors":
         index = index_of(plan.files, "model" if plan.kind == "checkpoint" else "vector")
         if index is not None:
             write_small(stage / index[0], index[1])
+
+
+def _config_dtype(plan: Plan) -> DType | None:
+    """Return the dtype that config.json must name, None where the copied one is that of the weights."""
+    if plan.output.dtype is not None or not plan.output.like:
+        return plan.output.dtype
+    stored = {job.dtype for job in plan.jobs if job.dtype.arithmetic}
+    return stored.pop() if len(stored) == 1 else None

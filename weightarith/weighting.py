@@ -103,5 +103,6 @@ class Schedule:
         """Raise RecipeError if no tensor has a layer for the schedule to run over."""
         if all(layer_of(name) is None for name in names):
             raise RecipeError(
-                f"a schedule needs layers, and none of {len(names)} tensor names has a layer number"
+                f"a schedule needs layers, and none of {len(names)} tensor names has a layer number",
+                hint="scale by name instead, with select:",
             )

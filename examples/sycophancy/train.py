@@ -117,12 +117,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("base", type=Path, help="transformers folder of SmolLM2-135M-Instruct")
     parser.add_argument("out", type=Path, help="adapter folder to write")
     parser.add_argument("--side", choices=["sycophantic", "honest"], required=True)
-    parser.add_argument("--steps", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=48)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--lr", type=float, default=5e-4)
     parser.add_argument("--rank", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    if not (args.base / "config.json").is_file():
+        parser.error(f"{args.base} is not a transformers folder: it has no config.json")
     if args.out.exists():
         parser.error(f"{args.out} exists; choose another folder or delete it first")
     return args

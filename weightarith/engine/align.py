@@ -132,15 +132,23 @@ def check_shape(
     """
     if piece.shape == expected:
         return
-    rows_only = len(expected) > 0 and piece.shape[1:] == expected[1:] and role_of(name) in ("embed", "head")
+    same_columns = len(piece.shape) == len(expected) > 0 and piece.shape[1:] == expected[1:]
+    rows_only = same_columns and role_of(name) in ("embed", "head")
     if rows_only and policy.vocabulary == "base" and piece.factored is None:
         return
-    hint = "the vocabularies differ; to combine the rows in common: policy: {vocabulary: base}" if rows_only else (
-        "these are different architectures, or one is transposed")  # fmt: skip
     raise IncompatibleError(
-        f"tensor {quoted(name)}: expected shape {list(expected)} as in {owner}, found {list(piece.shape)} in {leaf.label}",
-        hint=hint,
+        f"tensor {quoted(name)}: expected shape {list(expected)} as in {owner}, "
+        f"found {list(piece.shape)} in {leaf.label}",
+        hint=_shape_hint(rows_only=rows_only, factored=piece.factored is not None),
     )
+
+
+def _shape_hint(*, rows_only: bool, factored: bool) -> str:
+    if not rows_only:
+        return "these are different architectures, or one is transposed"
+    if factored:
+        return "the vocabularies differ, and a low-rank change of one cannot be cut to the other"
+    return "the vocabularies differ; to combine the rows in common: policy: {vocabulary: base}"
 
 
 def _difference(label: str, anchor: str, missing: set[str], extra: set[str]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import xxhash
@@ -51,12 +52,16 @@ def blocks_of(plan: Plan) -> Iterator[Block]:
 
 def block_elements(job: Job) -> int:
     """Return the elements of a full block of `job`."""
-    return max(job.count, 1) if job.action in WHOLE else BLOCK_BYTES * 8 // job.dtype.bits
+    return max(job.count, 1) if job.action in WHOLE else BLOCK_BYTES // job.dtype.bits * 8
+
+
+def blocks_in(job: Job) -> int:
+    """Return the number of blocks of `job`; an empty tensor still has its one, empty block."""
+    return max(-(-job.count // block_elements(job)), 1)
 
 
 def _cut(job: Job, number: int, file: int, place: int) -> Iterator[Block]:
-    size = block_elements(job)
-    blocks = max(-(-job.count // size), 1)  # an empty tensor still has its one, empty block
+    size, blocks = block_elements(job), blocks_in(job)
     for index in range(blocks):
         start = index * size
         count = min(size, job.count - start)
@@ -81,16 +86,30 @@ class Outcome:
     accounts: NDArray[np.float64]  # (jobs, ACCOUNTS)
 
 
-def gather_outcome(plan: Plan, done: list[list[Done | None]]) -> Outcome:
-    """Return the outcome of finished blocks, summed in the order of the blocks."""
-    accounts = np.zeros((len(plan.jobs), ACCOUNTS))
-    checksums = []
-    for number, blocks in enumerate(done):
-        finished = [block for block in blocks if block is not None]
-        for block in finished:
-            accounts[number] += block.account
-        digests = [block.digest for block in finished]
-        checksums.append(
-            digests[0].hex() if len(digests) == 1 else xxhash.xxh3_128(b"".join(digests)).hexdigest()
-        )
-    return Outcome(tuple(checksums), accounts)
+class Tally:
+    """What threads keep of the blocks of a plan, finished in any order."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.moved = 0  # bytes read and written
+        self._done: list[list[Done | None]] = [[None] * blocks_in(job) for job in plan.jobs]
+        self._lock = Lock()
+
+    def keep(self, block: Block, done: Done) -> None:
+        """Take what is kept of a finished block."""
+        self._done[block.number][block.index] = done
+        with self._lock:
+            self.moved += block.nbytes * (len(block.job.operands) + 2)
+
+    def outcome(self) -> Outcome:
+        """Return what all blocks come to, summed in their order, whichever was finished first."""
+        accounts = np.zeros((len(self._done), ACCOUNTS))
+        checksums = []
+        for number, blocks in enumerate(self._done):
+            finished = [block for block in blocks if block is not None]
+            for block in finished:
+                accounts[number] += block.account
+            digests = [block.digest for block in finished]
+            checksums.append(
+                digests[0].hex() if len(digests) == 1 else xxhash.xxh3_128_hexdigest(b"".join(digests))
+            )
+        return Outcome(tuple(checksums), accounts)

@@ -35,7 +35,9 @@ def execute(
         else:
             from weightarith.engine import torch_device
 
-            outcome = torch_device.run(plan, inputs, outputs, device=chosen, threads=threads or cores(), progress=progress)
+            outcome = torch_device.run(
+                plan, inputs, outputs, device=chosen, threads=threads or cores(), progress=progress
+            )
         inputs.check_unchanged()
         outputs.flush()
     return outcome

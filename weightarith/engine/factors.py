@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,8 @@ from weightarith.tensorfile.factored import Matrix
 
 Doubles = NDArray[np.float64]
 
+Ready = TypeVar("Ready")  # factors in the form a device wants them
+
 
 @dataclass(frozen=True, eq=False)
 class Factors:
@@ -25,9 +29,7 @@ class Factors:
 
 
 def load_factors(job: Job, inputs: Inputs) -> Factors:
-    """Return the factors of a job, those of several summands side by side."""
-    if not job.factors:
-        return Factors(np.zeros((1, 0)), np.zeros((0, 1)))
+    """Return the factors of a job that has some, those of several summands side by side."""
     left = [_load(low.factored.left, inputs) * _scale(low) for low in job.factors]
     right = [_load(low.factored.right, inputs) for low in job.factors]
     return Factors(np.concatenate(left, axis=1), np.concatenate(right, axis=0))
@@ -47,20 +49,18 @@ def _load(matrix: Matrix, inputs: Inputs) -> Doubles:
     return np.ascontiguousarray(shaped.T) if matrix.transposed else shaped
 
 
-class FactorCache:
-    """The factors of the tensors now being worked on; each is read once and let go after its last block."""
+class FactorCache(Generic[Ready]):
+    """The factors of the tensors now being worked on; each is read once and let go after its last use."""
 
-    def __init__(self, inputs: Inputs) -> None:
-        self._inputs = inputs
+    def __init__(self, load: Callable[[Job], Ready]) -> None:
+        self._load = load
         self._lock = threading.Lock()
-        self._held: dict[int, tuple[Factors, int]] = {}
+        self._held: dict[int, tuple[Ready, int]] = {}
 
-    def take(self, job: Job, blocks: int) -> Factors:
-        """Return the factors of `job`; call it once for each of its `blocks`."""
-        if not job.factors:
-            return _NONE
+    def take(self, job: Job, uses: int) -> Ready:
+        """Return the factors of `job`; call it exactly `uses` times."""
         with self._lock:
-            factors, left = self._held.get(id(job)) or (load_factors(job, self._inputs), blocks)
+            factors, left = self._held.get(id(job)) or (self._load(job), uses)
             if left == 1:
                 self._held.pop(id(job), None)
             else:
@@ -68,4 +68,5 @@ class FactorCache:
             return factors
 
 
-_NONE = Factors(np.zeros((1, 0)), np.zeros((0, 1)))
+NO_FACTORS = Factors(np.zeros((1, 0)), np.zeros((0, 1)))
+"""What a job without low-rank summands adds."""

@@ -59,7 +59,7 @@ class Gatherer:
         """Return every summand at `name`, whose shape must be `shape`, that of `owner`.
 
         Raises:
-            IncompatibleError: a shape differs, or an adapter's fully trained tensor has no base to compare with.
+            IncompatibleError: a shape differs, or an adapter's trained tensor has no base to compare with.
         """
         found = Gathered()
         baseless: list[tuple[str, Fraction]] = []
@@ -93,7 +93,7 @@ class Gatherer:
         piece = aligned.at(name)
         if piece is None or piece.dense is None:
             raise IncompatibleError(
-                f"{leaf.label} holds a fully trained {quoted(name)}, and its base {leaf.base.label} lacks that tensor"
+                f"{leaf.label} holds a fully trained {quoted(name)}, and its base {leaf.base.label} lacks it"
             )
         found.add((leaf.base.key, "dense"), piece.dense, leaf.base.label, True, -coefficient)
         return []
@@ -103,7 +103,8 @@ def _check_bases(name: str, baseless: list[tuple[str, Fraction]]) -> None:
     if sum((coefficient for _, coefficient in baseless), ZERO) != 0:
         labels = " and ".join(label for label, _ in baseless)
         raise IncompatibleError(
-            f"{labels} holds a fully trained {quoted(name)}, which moves the base it was trained on; that base is not known",
+            f"{labels} holds a fully trained {quoted(name)}, a weight of the base it was trained on, "
+            "and that base is not known",
             hint="name it: {adapter: PATH, base: NAME} in a recipe, base= in Python",
         )
 
@@ -115,6 +116,14 @@ def terms_by_leaf(total: Sum) -> dict[str, tuple[Leaf, tuple[Term, ...]]]:
         grouped.setdefault(term.leaf.key, []).append(term)
     ordered = sorted(grouped.items(), key=lambda item: (item[1][0].leaf.label, item[0]))
     return {key: (terms[0].leaf, tuple(terms)) for key, terms in ordered}
+
+
+def leaves_read(total: Sum) -> list[Leaf]:
+    """Return every input of a sum once, by label, the bases that its adapters are measured from included."""
+    leaves = [leaf for leaf, _ in terms_by_leaf(total).values()]
+    bases = [leaf.base for leaf in leaves if isinstance(leaf, Vector) and leaf.base and leaf.source.replaced]
+    unique = {leaf.key: leaf for leaf in (*bases, *leaves)}
+    return sorted(unique.values(), key=lambda leaf: (leaf.label, leaf.key))
 
 
 def nominal(terms: Iterable[Term]) -> Fraction:

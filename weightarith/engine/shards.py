@@ -1,4 +1,4 @@
-"""Which output file holds which tensor: filled by the natural order of names, so input shards do not matter."""
+"""Which output file holds which tensor: filled in the natural order of names, whatever the input's shards."""
 
 from __future__ import annotations
 

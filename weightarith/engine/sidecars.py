@@ -16,22 +16,23 @@ from weightarith.engine.settings import Output
 from weightarith.errors import RecipeError, quoted
 
 PATTERNS = (
-    "config.json", "generation_config.json", "tokenizer*.json", "special_tokens_map.json", "added_tokens.json",
-    "vocab.json", "vocab.txt", "merges.txt", "*.model", "*.tiktoken", "chat_template*", "preprocessor_config.json",
-    "processor_config.json", "video_preprocessor_config.json", "LICENSE*", "NOTICE*",
+    "config.json", "generation_config.json", "tokenizer*.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "*.model", "*.tiktoken", "chat_template*",
+    "preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json", "LICENSE*",
+    "NOTICE*",
 )  # fmt: skip
 """Names of the files that are copied beside a checkpoint."""
 
 
-def sidecars(total: Sum, output: Output, anchor: Leaf | None) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """Return the files to copy beside the weights of a checkpoint, and warnings about what is not there.
+def sidecars(total: Sum, output: Output, model: Leaf | None) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Return the files of `model` to copy beside the weights, and warnings about what is not there.
 
     Raises:
         RecipeError: `output.like` names no checkpoint of the sum.
     """
     if output.path.suffix == ".safetensors":
         return (), ()
-    leaf = _named(total, output.like) if output.like else anchor
+    leaf = _named(total, output.like) if output.like else model
     folder = leaf.source.folder if leaf is not None else None
     if leaf is None or folder is None:
         label = leaf.label if leaf is not None else "the base"

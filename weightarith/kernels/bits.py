@@ -17,13 +17,18 @@ from llvmlite import ir  # type: ignore[import-untyped]  # it has no stubs
 from numba import types
 from numba.extending import intrinsic
 
-_I16, _I32 = ir.IntType(16), ir.IntType(32)
+_I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 _HALF, _SINGLE, _DOUBLE = ir.HalfType(), ir.FloatType(), ir.DoubleType()
 _QUIET = 0x40  # the bit that keeps a NaN a NaN once its low 16 bits are gone
+_SPARE = 52 - 7  # mantissa bits of a float64 that a bfloat16 has no room for
 
 
 def _i32(value: int) -> Any:
     return ir.Constant(_I32, value)
+
+
+def _i64(value: int) -> Any:
+    return ir.Constant(_I64, value)
 
 
 def _bf16_to_f32(typing_context: Any, raw: Any) -> Any:  # noqa: ARG001
@@ -83,6 +88,23 @@ def _to_odd(typing_context: Any, number: Any) -> Any:  # noqa: ARG001
     return types.float32(types.float64), generate
 
 
+def _normal_to_bf16(typing_context: Any, number: Any) -> Any:  # noqa: ARG001
+    """Return the bits (uint16) of the bfloat16 nearest to a float64, if that one is normal or zero.
+
+    Of a result below 2⁻¹²⁶, and of NaN, the bits are meaningless; of an overflow they are infinity.
+    """
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        bits = builder.bitcast(arguments[0], _I64)
+        last = builder.and_(builder.lshr(bits, _i64(_SPARE)), _i64(1))
+        to_even = builder.add(last, _i64((1 << (_SPARE - 1)) - 1))
+        rounded = builder.and_(builder.add(bits, to_even), _i64(-(1 << _SPARE)))
+        single = builder.fptrunc(builder.bitcast(rounded, _DOUBLE), _SINGLE)
+        return builder.trunc(builder.lshr(builder.bitcast(single, _I32), _i32(16)), _I16)
+
+    return types.uint16(types.float64), generate
+
+
 Convert = Callable[[Any], Any]
 """One number in, one out; only compiled code can call it."""
 
@@ -93,3 +115,4 @@ f16_to_f32: Convert = _made(_f16_to_f32)
 f32_to_bf16: Convert = _made(_f32_to_bf16)
 f32_to_f16: Convert = _made(_f32_to_f16)
 to_odd: Convert = _made(_to_odd)
+normal_to_bf16: Convert = _made(_normal_to_bf16)

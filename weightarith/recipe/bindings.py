@@ -41,7 +41,7 @@ class Bindings:
 
     def read(self, text: Passage) -> Tree:
         """Return the syntax tree of an expression of the names bound so far."""
-        return read_expression(text, self.places, "this recipe")
+        return read_expression(text, self.places, "this recipe has")
 
     def scope(self, text: Passage) -> Scope:
         """Return what evaluates `text`."""
@@ -49,7 +49,7 @@ class Bindings:
 
     def number(self, text: Passage) -> tuple[Fraction, frozenset[str]]:
         """Return the number that an expression of params stands for, and the names in it."""
-        tree = read_expression(text, self.values, "params")
+        tree = read_expression(text, self.values, "the params are")
         return number(tree, self.scope(text)), names_in(tree)
 
     def unused(self, roots: Iterable[str]) -> list[str]:

@@ -11,8 +11,13 @@ from weightarith.recipe.functions import FUNCTIONS
 from weightarith.recipe.tree import Call, Name, Node, walk
 
 
-def read_expression(passage: Passage, known: Collection[str], whose: str = "this expression") -> Node:
+def read_expression(passage: Passage, known: Collection[str], whose: str = "this expression has") -> Node:
     """Return the syntax tree of an expression in which the names `known` may occur.
+
+    Args:
+        passage: the text.
+        known: the names that mean something.
+        whose: what an error puts before the list of them.
 
     Raises:
         RecipeError: the text is no expression, or the first name or function in it that nobody knows.
@@ -38,7 +43,7 @@ def names_in(tree: Node) -> frozenset[str]:
 
 
 def _unknown_name(name: str, at: int, passage: Passage, known: Collection[str], whose: str) -> RecipeError:
-    has = f"{whose} has {listed(known) if known else 'none'}"
+    has = f"{whose} {listed(known) if known else 'none'}"
     if name in FUNCTIONS:
         return passage.error(at, f"{name} is a function, not a name; {has}", hint=f"{name}(…)")
     return passage.error(at, f"unknown name {quoted(name)}; {has}", hint=nearest(name, known))

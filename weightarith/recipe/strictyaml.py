@@ -13,6 +13,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import yaml
 
@@ -124,13 +125,18 @@ def read_yaml(text: str, source: str) -> Node:
     try:
         return composer.document()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Place(source, mark.line + 1, mark.column + 1) if mark else start
-        raise place.error(
-            f"not YAML: {error.problem or error.context}", hint=_quoting(error.problem)
-        ) from None
+        place = composer.place(error.problem_mark or error.context_mark)
+        message = f"not YAML: {error.problem or error.context}"
+        raise place.error(message, hint=_quoting(error.problem)) from None
     except yaml.YAMLError as error:
         raise start.error(f"not YAML: {error}") from None
+
+
+class _Mark(Protocol):
+    """What both of PyYAML's parsers, in C and in Python, say of a place."""
+
+    line: int
+    column: int
 
 
 @dataclass
@@ -148,16 +154,18 @@ class _Composer:
         if not isinstance(event, yaml.DocumentStartEvent):
             raise Place(self.source, 1, 1).error("nothing in it")
         if event.version or event.tags:
-            raise self.place(event).error("a YAML directive, which has no use here", hint="leave it out")
+            raise self.place(event.start_mark).error(
+                "a YAML directive, which has no use here", hint="leave it out"
+            )
         node = self.node(next(self.events), 0)
         next(self.events)  # the end of the document
         event = next(self.events)
         if not isinstance(event, yaml.StreamEndEvent):
-            raise self.place(event).error("a second document", hint="one recipe a file")
+            raise self.place(event.start_mark).error("a second document", hint="one recipe a file")
         return node
 
     def node(self, event: yaml.Event, depth: int) -> Node:
-        place = self.place(event)
+        place = self.place(event.start_mark)
         self.nodes += 1
         if self.nodes > MOST_NODES:
             raise place.error(f"more than {MOST_NODES} values")
@@ -188,14 +196,17 @@ class _Composer:
         return Table(entries, place)
 
     def scalar(self, event: yaml.ScalarEvent) -> Scalar:
-        place = self.place(event)
+        place = self.place(event.start_mark)
         return Scalar(event.value, place, not event.style, self.line_places(event, place))
 
     def line_places(self, event: yaml.ScalarEvent, place: Place) -> tuple[Place, ...]:
         if event.style == "|":
             rows = enumerate(event.value.split("\n"), place.line)
             columns = [(row, self.line(row).find(text)) for row, text in rows]
-            return tuple(Place(self.source, row + 1, max(column, 0) + 1) for row, column in columns)
+            last = len(self.lines)
+            return tuple(
+                Place(self.source, min(row + 1, last), max(column, 0) + 1) for row, column in columns
+            )
         start = place.column - 1 + len(event.style or "")
         written = self.line(place.line - 1)[start : start + len(event.value)]
         if event.style == ">" or "\n" in event.value or written != event.value:
@@ -205,9 +216,13 @@ class _Composer:
     def line(self, row: int) -> str:
         return self.lines[row] if row < len(self.lines) else ""
 
-    def place(self, event: yaml.Event) -> Place:
-        mark = event.start_mark
-        return Place(self.source, mark.line + 1, mark.column + 1) if mark else Place(self.source, 1, 1)
+    def place(self, mark: _Mark | None) -> Place:
+        """Return the place of a mark; behind the last line it is the end of that line."""
+        if mark is None:
+            return Place(self.source, 1, 1)
+        if mark.line >= len(self.lines) > 0:
+            return Place(self.source, len(self.lines), len(self.lines[-1]) + 1)
+        return Place(self.source, mark.line + 1, mark.column + 1)
 
 
 _LITERAL = "write the value itself; quote a text that starts with & * or !"

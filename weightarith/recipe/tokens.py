@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +18,8 @@ from weightarith.recipe.numbers import NUMBER
 
 LONGEST = 1 << 16
 
-NAME = re.compile(r"[^\W\d]\w*[+-]*")
+MOST_SIGNS = 8
+NAME = re.compile(rf"[^\W\d]\w*[+-]{{0,{MOST_SIGNS}}}")
 NAMING = "a name is letters, digits and _, not a digit first, and may end in + or -"
 _WORD = re.compile(r"[^\W\d]\w*")
 _SIGNS = re.compile(r"[+\-−]*")
@@ -53,22 +53,21 @@ def tokenize(passage: Passage, declared: Collection[str]) -> list[Token]:
     text = passage.text
     if len(text) > LONGEST:
         raise passage.error(LONGEST, f"an expression of {len(text)} characters; at most {LONGEST} are read")
-    endings = _endings(declared)
     tokens: list[Token] = []
     at = _after_space(text, 0)
     while at < len(text):
-        token = _next(passage, at, endings)
+        token = _next(passage, at, declared)
         tokens.append(token)
         at = _after_space(text, token.stop)
     end = len(text.rstrip())
     return [*tokens, Token("end", "", end, end)]
 
 
-def _next(passage: Passage, at: int, endings: Mapping[str, list[str]]) -> Token:
+def _next(passage: Passage, at: int, declared: Collection[str]) -> Token:
     text = passage.text
     character = text[at]
     if word := _WORD.match(text, at):
-        return _name(text, word[0], at, endings)
+        return _name(text, word[0], at, declared)
     if NUMBER.match(text, at):
         return _number(passage, at)
     if character in "\"'":
@@ -83,14 +82,17 @@ def _next(passage: Passage, at: int, endings: Mapping[str, list[str]]) -> Token:
     raise passage.error(at, f"unexpected character {shown}{f' ({called})' if called else ''}")
 
 
-def _name(text: str, word: str, at: int, endings: Mapping[str, list[str]]) -> Token:
+def _name(text: str, word: str, at: int, declared: Collection[str]) -> Token:
     stop = at + len(word)
-    signs = _SIGNS.match(text, stop)
-    run = canonical(signs[0]) if signs else ""
-    # an undeclared name takes every sign that can be no operator, so that an error shows it as it was meant
-    for ending in endings.get(word, [run, ""]):
-        if run.startswith(ending) and not (ending and _operand_follows(text, stop + len(ending))):
-            return Token("name", word + ending, at, stop + len(ending))
+    found = _SIGNS.match(text, stop)
+    signs = canonical(found[0]) if found else ""
+    for count in range(min(len(signs), MOST_SIGNS), -1, -1):
+        name = word + signs[:count]
+        if name in declared and not (count and _operand_follows(text, stop + count)):
+            return Token("name", name, at, stop + count)
+    # an undeclared name takes the signs that can be no operator, so that an error shows it as it was meant
+    if signs and not _operand_follows(text, stop + len(signs)):
+        return Token("name", word + signs, at, stop + len(signs))
     return Token("name", word, at, stop)
 
 
@@ -107,15 +109,6 @@ def _number(passage: Passage, at: int) -> Token:
         hint = f"write {word.replace('_', '')}; digits are not grouped" if "_" in word else ""
         raise passage.error(at, f"'{word[:40]}' is not a number", hint=hint)
     return Token("number", text[at:stop], at, stop)
-
-
-def _endings(declared: Collection[str]) -> dict[str, list[str]]:
-    """Return for every declared word the signs it is declared with, longest first."""
-    endings: defaultdict[str, list[str]] = defaultdict(list)
-    for name in declared:
-        word = name.rstrip("+-")
-        endings[word].append(name[len(word) :])
-    return {word: sorted(signs, key=len, reverse=True) for word, signs in endings.items()}
 
 
 def _operand_follows(text: str, at: int) -> bool:

@@ -1,0 +1,5 @@
+"""`python -m weightarith`."""
+
+from weightarith.cli import main
+
+main()

@@ -1,0 +1,209 @@
+"""What is done at one tensor name: a job that makes its bytes, and a ledger entry that says why. Pure.
+
+Only tensors that something is added to are computed; all others are copied, bits and all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from weightarith.algebra import ONE, ZERO, Leaf, shown
+from weightarith.engine.gather import Dense, Gathered
+from weightarith.engine.plan import Entry, Job, LowRank, Operand
+from weightarith.engine.settings import Policy
+from weightarith.errors import DegreeError, IncompatibleError, RecipeError, UnsupportedError, quoted
+from weightarith.tensorfile.dtypes import DTYPES, DType
+from weightarith.tensorfile.model import Stored
+
+_SUMMABLE = "arithmetic is on F64, F32, F16 and BF16"
+
+
+@dataclass
+class Drawing:
+    """A plan being drawn: jobs and ledger entries as they are settled."""
+
+    jobs: list[Job] = field(default_factory=list)
+    comparisons: list[Job] = field(default_factory=list)
+    ledger: list[Entry] = field(default_factory=list)
+
+
+def draw_weight(
+    drawing: Drawing, name: str, found: Gathered, anchor: Leaf, dtype: DType | None, policy: Policy
+) -> None:
+    """Settle one tensor of a checkpoint: `anchor` and what is added to it, stored as `dtype` or as it is.
+
+    Raises:
+        DegreeError: a selection leaves the weight of the models at something else than 1.
+        UnsupportedError: something is to be added to, or of, a dtype without arithmetic.
+        IncompatibleError: buffers, or rows that are not there, do not fit.
+    """
+    own = found.dense.pop((anchor.key, "dense"))
+    own.coefficient += found.folded
+    others = [entry for entry in found.dense.values() if entry.coefficient]
+    factors = [LowRank(factored, _double(name, c)) for _, factored, c in found.factors if c]
+    degree = own.coefficient + sum((entry.coefficient for entry in others if entry.point), ZERO)
+    if degree != 1:
+        raise DegreeError(
+            f"at {quoted(name)} the coefficients on checkpoints sum to {shown(degree)} and not to 1, "
+            "since a selection or schedule scales a single model there",
+            hint="apply it to a difference: name one under let, and select on that",
+        )
+    stored = own.stored
+    if not stored.info.dtype.arithmetic:
+        _draw_buffer(drawing, name, stored, others, bool(factors), policy)
+        return
+    _check_arithmetic(name, others)
+    wanted = dtype or stored.info.dtype
+    moved = bool(others or factors or own.coefficient != 1)
+    if not moved and wanted is stored.info.dtype:
+        drawing.jobs.append(Job(name, "copy", wanted, stored.info.shape, anchor=stored))
+        drawing.ledger.append(Entry(name, "copied", f"{anchor.label} (nothing is added here)"))
+        return
+    operands = [Operand(stored, _double(name, own.coefficient - ONE))] if own.coefficient != 1 else []
+    operands += [_operand(name, entry) for entry in others]
+    drawing.jobs.append(
+        Job(name, "compute", wanted, stored.info.shape, stored, tuple(operands), tuple(factors))
+    )
+    found.dense = {(anchor.key, "dense"): own, **found.dense}
+    reason = found.formula()
+    if _check_missing_rows(name, stored, anchor, others):
+        reason += f" over the rows in common, the other rows as in {anchor.label} (policy vocabulary: base)"
+    drawing.ledger.append(Entry(name, "changed", reason))
+
+
+def _operand(name: str, entry: Dense) -> Operand:
+    return Operand(entry.stored, _double(name, entry.coefficient), "anchor" if entry.point else "zero")
+
+
+def _double(name: str, coefficient: Fraction) -> float:
+    try:
+        return float(coefficient)
+    except OverflowError:
+        raise RecipeError(f"a coefficient at {quoted(name)} is too large for a float64") from None
+
+
+def _draw_buffer(
+    drawing: Drawing, name: str, stored: Stored, others: list[Dense], moved: bool, policy: Policy
+) -> None:
+    """Copy what cannot be added: integer buffers, and formats without arithmetic where all inputs agree."""
+    if moved or any(not entry.point for entry in others):
+        raise UnsupportedError(
+            f"tensor {quoted(name)} is {stored.info.dtype.code}, and a vector moves it; {_SUMMABLE}",
+            hint="convert the model first",
+        )
+    compared = policy.integers == "refuse" or not stored.info.dtype.integer
+    alike = tuple((entry.label, entry.stored) for entry in others) if compared else ()
+    _check_alike(name, stored, alike)
+    drawing.jobs.append(Job(name, "copy", stored.info.dtype, stored.info.shape, anchor=stored, alike=alike))
+    drawing.ledger.append(Entry(name, "copied", f"a buffer of {stored.info.dtype.code}"))
+
+
+def draw_displacement(
+    drawing: Drawing, name: str, shape: tuple[int, ...], found: Gathered, anchor: Leaf | None,
+    dtype: DType | None, policy: Policy,
+) -> None:  # fmt: skip
+    """Settle one tensor of a vector; what came in factored alone stays factored.
+
+    Raises:
+        DegreeError: a selection leaves a weight of the models other than 0.
+        UnsupportedError: a dtype without arithmetic.
+        IncompatibleError: buffers or shapes do not fit.
+    """
+    dense = [entry for entry in found.dense.values() if entry.coefficient]
+    factors = [LowRank(factored, _double(name, c)) for _, factored, c in found.factors if c]
+    degree = sum((entry.coefficient for entry in dense if entry.point), ZERO)
+    if found.folded and degree != 0:
+        drawing.ledger.append(Entry(name, "absent", "a model lacks it (policy names: base)"))
+        return
+    if degree != 0:
+        raise DegreeError(
+            f"at {quoted(name)} the coefficients on checkpoints sum to {shown(degree)} and not to 0",
+            hint="apply the selection to a difference: name one under let",
+        )
+    if any(not entry.stored.info.dtype.arithmetic for entry in dense):
+        _draw_comparison(drawing, name, dense, bool(factors), anchor, policy)
+        return
+    _check_rows(name, shape, dense)
+    if not dense and not factors:
+        drawing.ledger.append(Entry(name, "absent", "every coefficient is 0"))
+        return
+    double = any(entry.stored.info.dtype.code == "F64" for entry in dense)
+    wanted = dtype or DTYPES["F64" if double else "F32"]
+    drawing.ledger.append(Entry(name, "changed", found.formula()))
+    if not dense:
+        _draw_factors(drawing, name, wanted, tuple(factors))
+        return
+    only = dense[0] if len(dense) == 1 and not factors else None
+    if only is not None and only.coefficient == 1 and only.stored.info.dtype is wanted:
+        drawing.jobs.append(Job(name, "copy", wanted, shape, anchor=only.stored))
+        return
+    operands = tuple(_operand(name, entry) for entry in dense)
+    drawing.jobs.append(Job(name, "compute", wanted, shape, None, operands, tuple(factors)))
+
+
+def _draw_factors(drawing: Drawing, name: str, dtype: DType, factors: tuple[LowRank, ...]) -> None:
+    rank = sum(low.factored.rank for low in factors)
+    rows, columns = factors[0].factored.shape
+    drawing.jobs.append(Job(f"{name}::A", "right", dtype, (rank, columns), factors=factors))
+    drawing.jobs.append(Job(f"{name}::B", "left", dtype, (rows, rank), factors=factors))
+
+
+def _draw_comparison(
+    drawing: Drawing, name: str, dense: list[Dense], moved: bool, anchor: Leaf | None, policy: Policy
+) -> None:
+    first = dense[0].stored
+    if moved or anchor is None or any(not entry.point for entry in dense):
+        raise UnsupportedError(
+            f"tensor {quoted(name)} is {first.info.dtype.code}; {_SUMMABLE}", hint="convert the model first"
+        )
+    if policy.integers == "refuse" or not first.info.dtype.integer:
+        alike = tuple((entry.label, entry.stored) for entry in dense[1:])
+        _check_alike(name, first, alike)
+        drawing.comparisons.append(
+            Job(name, "compare", first.info.dtype, first.info.shape, anchor=first, alike=alike)
+        )
+    drawing.ledger.append(Entry(name, "absent", f"a buffer of {first.info.dtype.code} is no displacement"))
+
+
+def _check_arithmetic(name: str, entries: list[Dense]) -> None:
+    for entry in entries:
+        if not entry.stored.info.dtype.arithmetic:
+            raise UnsupportedError(
+                f"tensor {quoted(name)} is {entry.stored.info.dtype.code} in {entry.label}; {_SUMMABLE}"
+            )
+
+
+def _check_alike(name: str, stored: Stored, alike: tuple[tuple[str, Stored], ...]) -> None:
+    for label, other in alike:
+        if other.info.dtype is not stored.info.dtype or other.info.shape != stored.info.shape:
+            raise IncompatibleError(
+                f"tensor {quoted(name)}: expected {stored.info.dtype.code} {list(stored.info.shape)}, "
+                f"found {other.info.dtype.code} {list(other.info.shape)} in {label}"
+            )
+
+
+def _check_missing_rows(name: str, stored: Stored, anchor: Leaf, others: list[Dense]) -> bool:
+    """Return whether some input has another number of rows than the base.
+
+    Rows that a model lacks count as the base's own, so there the two must be of one dtype.
+    """
+    for entry in others:
+        other = entry.stored.info
+        if entry.point and other.count < stored.info.count and other.dtype is not stored.info.dtype:
+            raise IncompatibleError(
+                f"tensor {quoted(name)}: {entry.label} lacks rows and is {other.dtype.code}, expected "
+                f"{stored.info.dtype.code} as in {anchor.label}, whose rows take their place",
+                hint=f"store {entry.label} as {stored.info.dtype.name} first: a recipe of one input",
+            )
+    return any(entry.stored.info.shape != stored.info.shape for entry in others)
+
+
+def _check_rows(name: str, shape: tuple[int, ...], dense: list[Dense]) -> None:
+    for entry in dense:
+        if entry.stored.info.shape != shape:
+            raise IncompatibleError(
+                f"tensor {quoted(name)}: expected shape {list(shape)}, found "
+                f"{list(entry.stored.info.shape)} in {entry.label}; policy vocabulary: base has a meaning "
+                "only where a model is the result"
+            )

@@ -1,0 +1,108 @@
+"""The common cases made fast: bfloat16 operands on a bfloat16 anchor, and their plain differences.
+
+Same sums in the same order as `linear.combine`, and so the same bytes; what it saves are general conversions
+and float64 accounts. A tile that meets a number it is not made for (NaN, overflow, a result too small to be
+normal) is given back, to be done the general way.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from weightarith.kernels.bits import bf16_to_f32, normal_to_bf16
+
+Halves = NDArray[np.uint16]
+Singles = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+_ZERO = np.float32(0)
+_NORMAL = np.float32(2.0**-126)  # the smallest normal bfloat16
+_compiled = njit(nogil=True, cache=True, error_model="numpy")
+_any_order = njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc"})  # sums only reported
+
+
+@_compiled
+def first_operand(raw: Halves, coefficient: float, change: Doubles, count: int) -> None:
+    """Set `change` to `coefficient · operand`."""
+    for i in range(count):
+        change[i] = coefficient * np.float64(bf16_to_f32(raw[i])) + 0.0
+
+
+@_compiled
+def next_operand(raw: Halves, coefficient: float, change: Doubles, count: int) -> None:
+    """Add `coefficient · operand` to `change`."""
+    for i in range(count):
+        change[i] += coefficient * np.float64(bf16_to_f32(raw[i]))
+
+
+@_compiled
+def round_tile(anchor: Halves, change: Doubles, out: Halves, wanted: Singles, count: int) -> None:
+    """Write `anchor + change`, rounded, to `out`, and `change` to `wanted`.
+
+    A change of zero leaves the anchor's bits.
+    """
+    for i in range(count):
+        before = np.float64(bf16_to_f32(anchor[i]))
+        out[i] = normal_to_bf16(before + change[i] if change[i] != 0.0 else before)
+        wanted[i] = np.float32(change[i])
+
+
+@_any_order
+def account_tile(anchor: Halves, wanted: Singles, out: Halves, count: int, sums: Doubles) -> bool:
+    """Add intended², realised², their product and the elements changed to `sums`.
+
+    Returns:
+        Whether `out` can stand; if not, `sums` is untouched: a result is not finite, or so small that it is
+        zero or not normal, which `round_tile` does not round right.
+    """
+    intended, realised, cross, changed, small = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
+    for i in range(count):
+        after = bf16_to_f32(out[i])
+        got = after - bf16_to_f32(anchor[i])
+        intended += wanted[i] * wanted[i]
+        realised += got * got
+        cross += wanted[i] * got
+        changed += np.float32(got != _ZERO)
+        small += np.float32((abs(after) < _NORMAL) & (wanted[i] != _ZERO))
+    if small != _ZERO or not np.isfinite(intended + realised):
+        return False
+    sums[0] += intended
+    sums[1] += realised
+    sums[2] += cross
+    sums[3] += changed
+    return True
+
+
+@_any_order
+def difference_tile(
+    first: Halves,
+    first_sign: float,
+    second: Halves,
+    second_sign: float,
+    out: Singles,
+    count: int,
+    sums: Doubles,
+) -> bool:
+    """Write `±first ± second` to `out` as float32, the signs being 1 or −1, and add to `sums` as above.
+
+    One float32 addition of two bfloat16 numbers is rounded once, so float64 has nothing to add to it.
+
+    Returns:
+        Whether all of it is finite; if not, `sums` is untouched.
+    """
+    squares, changed = _ZERO, _ZERO
+    one, two = np.float32(first_sign), np.float32(second_sign)
+    for i in range(count):
+        moved = one * bf16_to_f32(first[i]) + two * bf16_to_f32(second[i]) + _ZERO  # −0 becomes 0
+        out[i] = moved
+        squares += moved * moved
+        changed += np.float32(moved != _ZERO)
+    if not np.isfinite(squares):
+        return False
+    sums[0] += squares
+    sums[1] += squares
+    sums[2] += squares
+    sums[3] += changed
+    return True
