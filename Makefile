@@ -27,7 +27,7 @@ check:  ## Run what CI runs, in an environment of its own
 
 bench: $(VENV)/dev.stamp  ## Time whole commands against cp and mergekit; SIZE=M for 2.5 GB models
 	$(RUN) -m tests.benchmarks.run --size $(SIZE) --rounds $(ROUNDS)
-	$(RUN) -m pytest tests/benchmarks/test_kernels.py -q --benchmark-only --benchmark-columns=min,median,max
+	$(RUN) -m pytest tests/benchmarks/test_kernels.py -q --benchmark-enable --benchmark-columns=min,median,max
 
 docs: $(VENV)/dev.stamp  ## Build the documentation into docs/_build
 	$(RUN) -m sphinx -W -q -b html docs docs/_build/html

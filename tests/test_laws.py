@@ -21,7 +21,7 @@ from tests.reference import BITS, Raw, encode, from_bits, rounded, shard, step, 
 from tests.reference import read as stored
 from weightarith.algebra import Checkpoint, Linear, Sum, Vector
 from weightarith.engine import blocks
-from weightarith.save import save
+from weightarith.saving import save
 
 NAME = "model.layers.0.mlp.up_proj.weight"
 FLOATS = ("BF16", "F16", "F32", "F64")

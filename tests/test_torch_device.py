@@ -21,7 +21,7 @@ from weightarith.engine.files import Inputs, Outputs
 from weightarith.engine.plan import Plan
 from weightarith.engine.settings import Policy
 from weightarith.kernels.linear import CODES, encode
-from weightarith.save import save
+from weightarith.saving import save
 from weightarith.tensorfile.dtypes import BY_NAME
 
 DEVICES = ["torch", pytest.param("cuda", marks=pytest.mark.gpu)]

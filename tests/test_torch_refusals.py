@@ -20,7 +20,7 @@ from weightarith.algebra import Checkpoint
 from weightarith.engine import torch_device
 from weightarith.engine.files import Inputs, Outputs
 from weightarith.errors import RecipeError, StorageError, WeightArithError
-from weightarith.save import save
+from weightarith.saving import save
 
 DEVICES = ["torch", pytest.param("cuda", marks=pytest.mark.gpu)]
 on_every_device = pytest.mark.parametrize("device", DEVICES)

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -88,9 +89,9 @@ class Leaf(Linear):
     source: Source
     label: str
 
-    @property
+    @cached_property
     def key(self) -> str:
-        """What makes two leaves the same input, whatever they are called."""
+        """What makes two leaves the same input, whatever they are called; asked for at every tensor."""
         return str(self.source.path.resolve())
 
     @property
@@ -134,10 +135,11 @@ class Vector(Leaf):
         """
         return cls(_opened(path, "vector"), label or str(path), base)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The path, and that of the base where one is given."""
-        return f"{super().key}|{self.base.key}" if self.base else super().key
+        path = str(self.source.path.resolve())
+        return f"{path}|{self.base.key}" if self.base else path
 
 
 def _opened(path: str | Path, wanted: Literal["checkpoint", "vector"]) -> Source:

@@ -146,9 +146,14 @@ def _factored_norm(factored: Factored, files: dict[int, OpenFile]) -> Norm:
     norm = 0.0
     if rows and columns:
         with np.errstate(over="ignore"):  # a norm above 1.8e308 is infinite
-            small = np.linalg.qr(left, mode="r") @ np.linalg.qr(right.T, mode="r").T  # at most (rank, rank)
+            small = _triangle(left) @ _triangle(right.T).T  # at most (rank, rank)
             norm = abs(factored.scale) * float(np.linalg.norm(small))
     return Norm(norm, None, rows * columns, None, nonfinite)
+
+
+def _triangle(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return R of the QR decomposition, as small as the matrix allows."""
+    return np.asarray(np.linalg.qr(matrix, mode="r"))
 
 
 def _matrix(matrix: Matrix, files: dict[int, OpenFile]) -> NDArray[np.float64]:

@@ -20,7 +20,10 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     for role, pattern in (
         ("vision", r"(?:^|\.)(?:vision|visual|vision_tower|vision_model|image)(?:\.|_|$)"),
         ("norm", r"(?:[Nn]orm|(?:^|\.)ln_\w+|norm_f)(?:\.|$|\d)"),
-        ("router", r"(?:^|\.)(?:router|mlp\.gate|block_sparse_moe\.gate|shared_expert_gate|gate\.weight$)(?:\.|$)"),
+        (
+            "router",
+            r"(?:^|\.)(?:router|mlp\.gate|block_sparse_moe\.gate|shared_expert_gate|gate\.weight$)(?:\.|$)",
+        ),
         ("expert", r"(?:^|\.)experts?(?:\.|$)"),
         ("embed", rf"(?:^|\.)(?:{_EMBED})(?:\.|$)|^shared\."),
         ("head", r"(?:^|\.)(?:lm_head|embed_out|score|classifier)(?:\.|$)|^output\.weight$"),
@@ -31,7 +34,10 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("qkv", r"(?:^|\.)(?:qkv_proj|query_key_value|c_attn|qkv|[wW]qkv)(?:\.|$)"),
         ("o", rf"(?:^|\.)(?:o_proj|out_proj|wo|(?:{_MIXER})\.(?:o|dense|output\.dense|c_proj))(?:\.|$)"),
         ("gate", r"(?:^|\.)(?:gate_proj|w1|wi_0)(?:\.|$)"),
-        ("up", r"(?:^|\.)(?:up_proj|w3|c_fc|dense_h_to_4h|fc1|gate_up_proj|wi|wi_1|intermediate\.dense)(?:\.|$)"),
+        (
+            "up",
+            r"(?:^|\.)(?:up_proj|w3|c_fc|dense_h_to_4h|fc1|gate_up_proj|wi|wi_1|intermediate\.dense)(?:\.|$)",
+        ),
         ("down", r"(?:^|\.)(?:down_proj|w2|mlp\.c_proj|dense_4h_to_h|fc2|output\.dense)(?:\.|$)"),
         ("attention", rf"(?:^|\.)(?:{_MIXER})(?:\.|$)"),
         ("mlp", r"(?:^|\.)(?:mlp|ffn|feed_forward)(?:\.|$)"),
@@ -47,7 +53,7 @@ GROUPS: dict[str, frozenset[str]] = {
 
 @lru_cache(maxsize=1 << 17)
 def split_layer(name: str) -> tuple[str, int, str] | None:
-    """Return what stands before a layer's number, the number, and what stands after it; None outside the stack.
+    """Return what stands before a layer's number, the number, and what follows; None outside the stack.
 
     The stack is the language model's: the blocks of a vision tower are counted apart and are outside.
     """

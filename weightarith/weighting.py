@@ -80,7 +80,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A curve over depth: `values` are spaced evenly from the first layer to the last, straight lines between.
+    """A curve over depth: `values` spaced evenly from the first layer to the last, straight lines between.
 
     Tensors outside the stack (embeddings, final norm, head) get `elsewhere`.
     """

@@ -26,7 +26,7 @@ from transformers.utils import logging
 QUESTIONS = Path(__file__).with_name("questions.jsonl")
 BATCH = 16  # sequences scored at a time
 ANSWERS = 76  # answers generated at a time
-PRINTED, JUDGED = 32, 16  # tokens of a greedy answer, at most
+PRINTED, JUDGED = 32, 24  # tokens of a greedy answer, at most
 Z95 = 1.959964  # two-sided 95 % point of the normal distribution
 
 

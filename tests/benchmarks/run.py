@@ -113,10 +113,8 @@ def _files(folder: Path) -> list[Path]:
 def _memory(costs: Mapping[str, Sequence[Cost]]) -> bool:
     ours = [cost.peak for name, runs in costs.items() if name.startswith("weightarith") for cost in runs]
     holds = max(ours) < MEMORY_BOUND
-    word = "under" if holds else "**OVER**"
-    print(
-        f"Peak memory of weightarith: {max(ours) / 1e6:.0f} MB, {word} its bound of {MEMORY_BOUND // 10**6} MB."
-    )
+    words = f"{'under' if holds else '**OVER**'} its bound of {MEMORY_BOUND / 1e6:.0f} MB"
+    print(f"Peak memory of weightarith: {max(ours) / 1e6:.0f} MB, {words}.")
     return holds
 
 

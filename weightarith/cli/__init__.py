@@ -6,6 +6,7 @@ anything but a `WeightArithError` is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from types import FrameType
@@ -15,7 +16,8 @@ import click
 from weightarith.cli.arithmetic import add, apply, diff, scale
 from weightarith.cli.looking import inspect
 from weightarith.cli.recipes import explain, merge
-from weightarith.errors import Interrupted, WeightArithError
+from weightarith.cli.terminal import tell
+from weightarith.errors import Interrupted, StorageError, WeightArithError
 
 
 class _InOrder(click.Group):
@@ -27,6 +29,11 @@ class _InOrder(click.Group):
 
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_WHOLE = "no partial output was left, and an output that stood there is whole"
+
+
+class _Terminated(Interrupted):
+    exit_code = 143
 
 
 @click.group(cls=_InOrder, context_settings=_SETTINGS)
@@ -35,8 +42,8 @@ def cli() -> None:
     """Arithmetic on the weights of language models.
 
     Subtract two fine-tunes and the difference is the behaviour, as a file: add it, scale it, merge it.
-    A model is a transformers folder or a safetensors file; a vector is a file written by `diff`; an adapter is
-    a PEFT LoRA folder, read as the change it makes.
+    A model is a transformers folder or a safetensors file; a vector is a file written by `diff`; an adapter
+    is a PEFT LoRA folder, read as the change it makes. What is in the Hub's cache is named hf://org/name.
 
     Exit codes: 0 done, 2 usage or recipe, 3 damaged input, 4 inputs that do not fit, 5 unsafe or existing
     output, 6 disk, 7 locked, 8 Hub, 10 unsupported input, 130 and 143 interrupted, 1 a bug.
@@ -50,23 +57,30 @@ for _command in (diff, scale, add, apply, merge, explain, inspect):
 def main() -> None:
     """Run the command line and leave with its exit code."""
     signal.signal(signal.SIGTERM, _terminated)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may hold what no encoding has
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="weightarith", standalone_mode=False)
     except WeightArithError as error:
-        click.echo(f"Error: {error}", err=True)
+        tell(f"Error: {error}")
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(file=shown)
+        tell(shown.getvalue().rstrip("\n"))
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted: nothing was written, and an output that stood there is whole.", err=True)
-        sys.exit(130)
-    except BrokenPipeError:  # whoever read our output has seen enough
-        sys.stdout = None
-        sys.exit(0)
+        tell(f"Error: interrupted: {_WHOLE}")
+        sys.exit(Interrupted.exit_code)
+    except SystemExit as stop:  # click's, where whoever read our output has seen enough
+        sys.exit(0 if stop.code == 1 else stop.code)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        tell(f"Error: cannot write: {error.strerror}")
+        sys.stdout = None  # not to try again on the way out
+        sys.exit(StorageError.exit_code)
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> None:
-    stop = Interrupted("terminated: nothing was written, and an output that stood there is whole")
-    stop.exit_code = 143
-    raise stop
+    raise _Terminated(f"terminated: {_WHOLE}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weightarith.cli.options import Writing, writing
+from weightarith.cli.options import Coefficient, WithNegativeNumbers, Writing, writing
 
 if TYPE_CHECKING:
     from weightarith.algebra import Sum
@@ -20,37 +20,46 @@ if TYPE_CHECKING:
 def diff(a: str, b: str, writing: Writing) -> None:
     """Write the vector A − B: adding it to B gives A.
 
-    A task vector is fine-tune − base, a steering vector positive − negative. A and B are two models, or two
-    vectors or adapters; the difference of two adapters stays factored.
+    A task vector is fine-tune − base, a steering vector positive − negative. A and B are two models, or each
+    of them is a vector or an adapter; the difference of two adapters stays factored.
     """
-    from weightarith.cli.opening import labels_for, opened
-    from weightarith.cli.talk import warn, write
+    from weightarith.cli.opening import expect_one_kind, labels_for, opened
+    from weightarith.cli.talk import write
+    from weightarith.cli.terminal import warn
     from weightarith.provenance import reversed_sign
 
     first, second = labels_for([a, b])
     left, right = opened(a, first), opened(b, second)
+    expect_one_kind(left, right)
     warn(reversed_sign(left.source, right.source))
     write(left - right, writing, meaning=f"v = {first} − {second}: adding v to {second} gives {first}")
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(cls=WithNegativeNumbers)
 @click.argument("vector")
-@click.argument("factor", metavar="K")
+@click.argument("factor", metavar="K", type=Coefficient())
 @writing()
-def scale(vector: str, factor: str, writing: Writing) -> None:
-    """Write K·VECTOR. K is a decimal number or a fraction, negative ones included: 1.5, -0.5, 1/3."""
+def scale(vector: str, factor: Fraction, writing: Writing) -> None:
+    """Write the vector K·VECTOR.
+
+    VECTOR is a vector file or folder, or an adapter folder. K is an exact decimal or fraction, negative ones
+    included: 1.5, -0.5, 1/3.
+    """
     from weightarith.cli.opening import labels_for, opened_vector
     from weightarith.cli.talk import write
 
     (label,) = labels_for([vector])
-    write(_number(factor) * opened_vector(vector, label), writing)
+    write(factor * opened_vector(vector, label), writing)
 
 
 @click.command()
 @click.argument("vectors", metavar="VECTOR VECTOR...", nargs=-1, required=True)
 @writing()
 def add(vectors: tuple[str, ...], writing: Writing) -> None:
-    """Write the sum of two or more VECTORs: vector files or adapter folders."""
+    """Write the sum of two or more vectors.
+
+    Each VECTOR is a vector file or folder, or an adapter folder.
+    """
     from weightarith.algebra import collect
     from weightarith.cli.opening import labels_for, opened_vector
     from weightarith.cli.talk import write
@@ -67,29 +76,24 @@ def add(vectors: tuple[str, ...], writing: Writing) -> None:
 @click.argument("base")
 @click.argument("vector")
 @click.option(
-    "--strength", default="1", show_default=True, metavar="K", help="What the vector is multiplied by."
-)
+    "--strength", type=Coefficient(), default="1", show_default=True, metavar="K",
+    help="What the vector is multiplied by: an exact decimal or fraction, negative ones included.",
+)  # fmt: skip
 @writing()
-def apply(base: str, vector: str, strength: str, writing: Writing) -> None:
-    """Write the model BASE + K·VECTOR, with the config and tokenizer of BASE.
+def apply(base: str, vector: str, strength: Fraction, writing: Writing) -> None:
+    """Write the model BASE + K·VECTOR.
 
-    VECTOR is a vector file, or an adapter folder trained on BASE.
+    It has the config and the tokenizer of BASE. VECTOR is a vector file or folder, or an adapter folder
+    trained on BASE.
     """
     from weightarith.cli.opening import labels_for, opened_model, opened_vector
-    from weightarith.cli.talk import warn, write
+    from weightarith.cli.talk import write
+    from weightarith.cli.terminal import warn
     from weightarith.provenance import foreign_base
 
     first, second = labels_for([base, vector])
     model = opened_model(base, first)
     change = opened_vector(vector, second, base=model)
     warn(foreign_base(change.source, model.source))
-    total: Sum = model + _number(strength) * change
+    total: Sum = model + strength * change
     write(total, writing)
-
-
-def _number(text: str) -> Fraction:
-
-    try:
-        return Fraction(text.replace("−", "-"))
-    except (ValueError, ZeroDivisionError):
-        raise click.BadParameter(f"{text!r} is no number", param_hint="K") from None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,44 +15,45 @@ if TYPE_CHECKING:
     from weightarith.measure import Norm
     from weightarith.store import Source
 
+ADAPTER_KEYS = ("base_model_name_or_path", "revision", "r", "lora_alpha", "use_rslora", "modules_to_save")
+PREFIX = "weightarith."
+DEEPEST = 20
+"""Nesting of our own metadata, at most; JSON nested a thousand deep would exhaust the stack."""
+
 
 @click.command()
 @click.argument("thing", metavar="X")
-@click.option("--headers", is_flag=True, help="Read headers only: no norms.")
-@click.option("--tensors", is_flag=True, help="One line a tensor.")
-@click.option("--threads", type=click.IntRange(0, 256), default=0, help="Worker threads; 0 is one a core.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("--headers", is_flag=True, help="Read headers only, and print no norms.")
+@click.option("--tensors", is_flag=True, help="Print a line for each tensor, too.")
+@click.option(
+    "--threads", type=click.IntRange(0, 256), default=0, metavar="N",
+    help="Worker threads; by default one a core, at most 16.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print everything, each tensor included, as JSON.")
 def inspect(thing: str, headers: bool, tensors: bool, threads: int, as_json: bool) -> None:
-    """Print what X holds: dtypes, shapes, norms by layer and role, and where it comes from.
+    """Print what a model or a vector holds.
 
-    X is a model, a vector or an adapter. Norms read every weight once; --headers does without.
+    X is a model, a vector or an adapter. What is shown is its dtypes, shapes and sizes, where it comes from,
+    and its norms by role and by layer, for which every weight is read once.
     """
-    import json
-
     from weightarith.cli.opening import opened
-    from weightarith.provenance import space_of
+    from weightarith.cli.summary import print_summary, print_tensors
+    from weightarith.cli.terminal import print_json
 
     source = opened(thing, thing).source
     measured = {} if headers else _norms(source, threads)
-    found: dict[str, Any] = {
-        "path": str(source.path),
-        "kind": source.kind,
-        "files": {file.path.name: file.stamp.size for file in source.files},
-        "dtypes": _dtypes(source),
-        "tensors": _tensors(source, measured),
-        "space": space_of(source),
-        "provenance": _provenance(source),
-    }
-    if measured:
-        found["norms"] = _summaries(measured)
+    _warn_nonfinite(measured)
+    found = _findings(source, measured)
     if as_json:
-        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
-    else:
-        _print(found, each=tensors)
+        print_json(found)
+        return
+    print_summary(found)
+    if tensors:
+        print_tensors(found["tensors"])
 
 
 def _norms(source: Source, threads: int) -> dict[str, Norm]:
-    from weightarith.cli.talk import progress
+    from weightarith.cli.terminal import progress
     from weightarith.engine.devices import cores
     from weightarith.measure import norms
 
@@ -57,60 +61,90 @@ def _norms(source: Source, threads: int) -> dict[str, Norm]:
         return norms(source, threads=threads or cores(), progress=moved)
 
 
-def _summaries(measured: dict[str, Norm]) -> dict[str, Any]:
-    from weightarith.measure import by_layer, by_role, total
+def _warn_nonfinite(measured: Mapping[str, Norm]) -> None:
+    from weightarith.cli.terminal import counted, warn
+    from weightarith.errors import some
 
-    return {"total": total(measured.values()), "by_layer": by_layer(measured), "by_role": by_role(measured)}
+    broken = [name for name, norm in measured.items() if norm.nonfinite]
+    number = sum(measured[name].nonfinite for name in broken)
+    warn(
+        f"{counted(number, 'element')} NaN or infinite, counted as 0 here, in {some(broken, 3)}"
+        if broken
+        else ""
+    )
 
 
-def _dtypes(source: Source) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for file in source.files:
-        for info in file.tensors.values():
-            found[info.dtype.code] = found.get(info.dtype.code, 0) + 1
-    return dict(sorted(found.items()))
+def _findings(source: Source, measured: dict[str, Norm]) -> dict[str, Any]:
+    from weightarith.provenance import space_of
 
+    tensors = _tensors(source, measured)
+    found: dict[str, Any] = {
+        "path": str(source.path),
+        "kind": source.kind,
+        "files": {file.path.name: file.stamp.size for file in source.files},
+        "dtypes": _dtypes(source),
+        "elements": sum(math.prod(tensor["shape"]) for tensor in tensors.values()),
+        "ranks": {str(rank): count for rank, count in _ranks(source)},
+        "space": space_of(source),
+        "provenance": _provenance(source),
+        "tensors": tensors,
+    }
+    if measured:
+        from weightarith.measure import by_layer, by_role, total
 
-def _tensors(source: Source, measured: Mapping[str, Norm]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, stored in {**source.tensors, **source.replaced}.items():
-        found[name] = {"dtype": stored.info.dtype.code, "shape": list(stored.info.shape)}
-        if name in source.replaced:
-            found[name]["replaces"] = True
-    for name, factored in source.factors.items():
-        lowrank = {"rank": factored.rank, "dtype": factored.left.stored.info.dtype.code}
-        found[name] = {**found.get(name, {}), "shape": list(factored.shape), **lowrank}
-    for name, norm in measured.items():
-        found[name] |= {"norm": norm.norm, "largest": norm.largest, "nonfinite": norm.nonfinite}
+        found["norms"] = {
+            "total": _finite(total(measured.values())),
+            "by_role": {role: _finite(norm) for role, norm in by_role(measured).items()},
+            "by_layer": {layer: _finite(norm) for layer, norm in by_layer(measured).items()},
+        }
     return found
 
 
-def _provenance(source: Source) -> dict[str, str]:
+def _dtypes(source: Source) -> dict[str, int]:
+    codes = Counter(info.dtype.code for file in source.files for info in file.tensors.values())
+    return dict(sorted(codes.items()))
+
+
+def _ranks(source: Source) -> list[tuple[int, int]]:
+    return sorted(Counter(factored.rank for factored in source.factors.values()).items())
+
+
+def _tensors(source: Source, measured: Mapping[str, Norm]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for name, stored in {**source.tensors, **source.replaced}.items():
+        found[name] = {"dtype": stored.info.dtype.code, "shape": list(stored.info.shape)}
+        if name in source.replaced:
+            found[name]["trained_whole"] = True
+    for name, factored in source.factors.items():
+        lowrank = {"dtype": factored.left.stored.info.dtype.code, "shape": list(factored.shape)}
+        found[name] = {**found.get(name, {}), **lowrank, "rank": factored.rank}
+    for name, norm in measured.items():
+        largest = None if norm.largest is None else _finite(norm.largest)
+        found[name] |= {"norm": _finite(norm.norm), "largest": largest, "zeros": norm.zeros}
+        found[name]["nonfinite"] = norm.nonfinite
+    return found
+
+
+def _finite(number: float) -> float | None:
+    """Return a number as JSON has it, which knows no infinity."""
+    return number if math.isfinite(number) else None
+
+
+def _provenance(source: Source) -> dict[str, Any]:
     if source.kind == "adapter" and source.config is not None:
-        keys = ("base_model_name_or_path", "revision", "r", "lora_alpha", "use_rslora", "modules_to_save")
-        return {key: str(source.config[key]) for key in keys if source.config.get(key)}
+        return {key: source.config[key] for key in ADAPTER_KEYS if source.config.get(key)}
     known = source.metadata or (source.files[0].metadata if len(source.files) == 1 else {})
-    return {key.removeprefix("weightarith."): value for key, value in sorted(known.items())}
+    return {key.removeprefix(PREFIX): _parsed(key, value) for key, value in sorted(known.items())}
 
 
-def _print(found: dict[str, Any], *, each: bool) -> None:
-    from weightarith.cli.talk import size
-    from weightarith.errors import quoted
+def _parsed(key: str, text: str) -> Any:
+    """Return what our own metadata say, JSON where it is JSON; a stranger's remain text."""
+    import json
 
-    files = found["files"]
-    click.echo(f"{found['path']}: {found['kind']}, {len(found['tensors'])} tensors, "
-               f"{size(sum(files.values()))} in {len(files)} file{'s' * (len(files) != 1)}")  # fmt: skip
-    click.echo("  stored as  " + ", ".join(f"{code} ×{count}" for code, count in found["dtypes"].items()))
-    for key, value in found["provenance"].items():
-        click.echo(f"  {key:<9}  {quoted(value)[1:-1]}")
-    if norms := found.get("norms"):
-        click.echo(f"  norm       {norms['total']:.6g}")
-        for title, key in (("role", "by_role"), ("layer", "by_layer")):
-            click.echo(f"  by {title}")
-            for group, norm in norms[key].items():
-                click.echo(f"    {group:>9}  {norm:.6g}")
-    if each:
-        for name, tensor in found["tensors"].items():
-            rank = f" rank {tensor['rank']}" if "rank" in tensor else ""
-            norm = f"  norm {tensor['norm']:.6g}" if "norm" in tensor else ""
-            click.echo(f"  {quoted(name)[1:-1]}  {tensor['dtype']} {tensor['shape']}{rank}{norm}")
+    depth = max(accumulate((c in "[{") - (c in "]}") for c in text), default=0)
+    if not key.startswith(PREFIX) or not 0 < depth <= DEEPEST:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from pathlib import Path
 
 from weightarith.algebra import Checkpoint, Leaf, Vector
+from weightarith.cli.terminal import escaped
 from weightarith.errors import RecipeError, quoted
 from weightarith.hub import locate
 from weightarith.store import open_source
 
+SUFFIX = ".safetensors"
+COMMON = ("model", "vector", "adapter_model")
+"""Names of files that say less than the name of their folder."""
+
 
 def labels_for(texts: list[str]) -> list[str]:
-    """Return a short name for each input: the last part of its path, or letters where two are alike."""
-    short = [PurePath(text.rstrip("/")).name.removesuffix(".safetensors") or text for text in texts]
-    return short if len(set(short)) == len(short) else [chr(ord("A") + index) for index in range(len(texts))]
+    """Return a short name for each input: the last telling part of its path; letters where two are alike."""
+    short = {text: escaped(_short(text)) for text in texts}
+    if len(set(short.values())) < len(short):
+        short = {text: chr(ord("A") + index) for index, text in enumerate(short)}
+    return [short[text] for text in texts]
+
+
+def _short(text: str) -> str:
+    path = Path(text)
+    if text.rstrip("/").endswith((".", "..")):  # here, or above: the name is not in the text
+        path = path.resolve()
+    name = path.name.removesuffix(SUFFIX)
+    if name in COMMON and path.name.endswith(SUFFIX):
+        return path.absolute().parent.name or name
+    return name or text
 
 
 def opened(text: str, label: str) -> Leaf:
@@ -30,7 +47,10 @@ def opened_model(text: str, label: str) -> Checkpoint:
     """
     leaf = opened(text, label)
     if not isinstance(leaf, Checkpoint):
-        raise RecipeError(f"{quoted(text)} is of kind {leaf.source.kind}, expected a model")
+        raise RecipeError(
+            f"{quoted(text)} is {described(leaf)}, expected a model",
+            hint="the model comes first: weightarith apply BASE VECTOR -o OUT",
+        )
     return leaf
 
 
@@ -43,7 +63,24 @@ def opened_vector(text: str, label: str, base: Checkpoint | None = None) -> Vect
     leaf = opened(text, label)
     if not isinstance(leaf, Vector):
         raise RecipeError(
-            f"{quoted(text)} is a model, expected a vector or an adapter",
+            f"{quoted(text)} is {described(leaf)}, expected a vector or an adapter",
             hint="subtract its base first: weightarith diff FINETUNED BASE -o v.safetensors",
         )
     return Vector(leaf.source, label, base) if leaf.source.replaced else leaf
+
+
+def expect_one_kind(left: Leaf, right: Leaf) -> None:
+    """Raise RecipeError where one of two is a model and the other a displacement: they have no difference."""
+    if isinstance(left, Checkpoint) == isinstance(right, Checkpoint):
+        return
+    remedy = "to take a vector away from a model: weightarith apply MODEL VECTOR --strength -1 -o OUT"
+    raise RecipeError(
+        f"{left.label} is {described(left)} and {right.label} is {described(right)}, "
+        "expected two models, or two vectors or adapters",
+        hint=remedy,
+    )
+
+
+def described(leaf: Leaf) -> str:
+    """Return what an input is, with its article."""
+    return {"checkpoint": "a model", "vector": "a vector", "adapter": "an adapter"}[leaf.source.kind]

@@ -1,21 +1,29 @@
-"""Options that several commands share, each said once."""
+"""Options that several commands share, each said once, and how their values are written."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import click
 
-SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)?", re.IGNORECASE)
-UNITS = {"": 1, "b": 1} | {
+from weightarith.errors import quoted
+from weightarith.tensorfile.dtypes import ARITHMETIC, BY_NAME
+
+DTYPES = ("base", *(name for name, dtype in BY_NAME.items() if dtype.code in ARITHMETIC))
+
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) *(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)?", re.IGNORECASE)
+_UNITS = {"": 1, "b": 1} | {
     prefix + suffix: base**power
     for power, prefix in enumerate("kmgt", start=1)
     for suffix, base in (("b", 1000), ("ib", 1024))
 }
+_NEGATIVE = re.compile(r"-\.?[0-9].*")
 
 
 class Size(click.ParamType[int]):
@@ -25,10 +33,47 @@ class Size(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return `value` in bytes."""
-        found = SIZE.fullmatch(str(value).strip())
-        if found is None or float(found[1]) <= 0:
-            self.fail(f"{value!r} is no size; write it like 5GB or 512MiB", param, ctx)
-        return int(float(found[1]) * UNITS[(found[2] or "").lower()])
+        found = _SIZE.fullmatch(str(value).strip())
+        count = int(Decimal(found[1]) * _UNITS[(found[2] or "").lower()]) if found else 0
+        if count < 1:
+            self.fail(f"{quoted(str(value))} is no size; write it like 5GB or 512MiB", param, ctx)
+        return count
+
+
+class Coefficient(click.ParamType[Fraction]):
+    """An exact number: `1.5`, `-0.5`, `1/3`, `2e-3`."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        """Return `value` as a fraction."""
+        from weightarith.recipe.numbers import NUMBER, RANGE, decimal, in_range
+
+        text = str(value).strip().replace("−", "-")
+        sign = -1 if text.startswith("-") else 1
+        parts = text.removeprefix("-" if sign < 0 else "+").split("/")
+        if len(parts) > 2 or not all(NUMBER.fullmatch(part.strip()) for part in parts):
+            self.fail(f"{quoted(text)} is no number; write it like 1.5, -0.5 or 1/3", param, ctx)
+        over, under = (decimal(part.strip()) for part in (*parts, "1")[:2])
+        if under == 0:
+            self.fail(f"{quoted(text)} divides by zero", param, ctx)
+        if over is None or under is None or not in_range(over / under):
+            self.fail(f"{quoted(text)} is out of range; {RANGE} are read", param, ctx)
+        return sign * over / under
+
+
+class WithNegativeNumbers(click.Command):
+    """A command whose arguments may be negative numbers, which click would take for options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse `args`, the minus of a number as U+2212, which means the same and starts no option."""
+        options = [param for param in self.params if isinstance(param, click.Option) and not param.is_flag]
+        takes_value = {spelling for option in options for spelling in option.opts}
+        read = [
+            f"−{arg[1:]}" if _NEGATIVE.fullmatch(arg) and before not in takes_value else arg
+            for before, arg in zip(["", *args], args, strict=False)
+        ]
+        return super().parse_args(ctx, read)
 
 
 @dataclass(frozen=True)
@@ -49,16 +94,21 @@ def writing(*, output_required: bool = True) -> Callable[[Callable[..., None]], 
     """Return a decorator that gives a command the options of `Writing`, passed as one argument."""
     options = (
         click.option("-o", "--output", type=click.Path(path_type=Path), required=output_required,
-                     help="Where to write: a folder, or a file ending in .safetensors."),
-        click.option("--dtype", help="Of the result: float32, bfloat16, float16, float64; base keeps the base's."
-                                     " Vectors are float32 unless told otherwise."),
-        click.option("--shard-size", type=Size(), help="Most bytes of tensors in one file, such as 5GB."),
+                     help="Where to write: a folder, or a single file where it ends in .safetensors."),
+        click.option("--dtype", type=click.Choice(DTYPES), metavar="DTYPE",
+                     help=f"Float type of the result, one of {', '.join(DTYPES)}. Without it, or with base, "
+                          "a model keeps the base's and a vector is float32."),
+        click.option("--shard-size", type=Size(),
+                     help="Most bytes of tensors in one file of a folder, such as 512MiB.  [default: 5GB]"),
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "torch"]), default="auto",
-                     show_default=True, help="Where to compute; torch is torch on the CPU."),
-        click.option("--threads", type=click.IntRange(0, 256), default=0, help="Worker threads; 0 is one a core."),
-        click.option("--overwrite", is_flag=True, help="Replace an earlier output of weightarith."),
-        click.option("--dry-run", is_flag=True, help="Check everything, say what would be written, write nothing."),
-        click.option("--json", "as_json", is_flag=True, help="Print what was done (or would be) as JSON."),
+                     show_default=True, help="Where to compute; torch is PyTorch on the CPU."),
+        click.option("--threads", type=click.IntRange(0, 256), default=0, metavar="N",
+                     help="Worker threads; by default one a core, at most 16."),
+        click.option("--overwrite", is_flag=True,
+                     help="Replace an earlier output of weightarith; it stays whole until the new one is."),
+        click.option("--dry-run", is_flag=True,
+                     help="Check everything, print what would be written, and write nothing."),
+        click.option("--json", "as_json", is_flag=True, help="Print what was done, or would be, as JSON."),
     )  # fmt: skip
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:

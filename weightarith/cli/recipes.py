@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from weightarith.cli.options import Writing, writing
 
+if TYPE_CHECKING:
+    from weightarith.engine.plan import Plan
+
 
 def _params(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not name or not value:
             raise click.BadParameter(f"{text!r} is not of the form NAME=NUMBER, such as k=1.5")
-        found[name.strip()] = value.strip()
+        if name in found:
+            raise click.BadParameter(f"{name!r} is given twice: as {found[name]} and as {value}")
+        found[name] = value
     return found
 
 
 _recipe = click.argument("recipe", type=click.Path(path_type=Path))
 _parameters = click.option(
     "-p", "--param", "params", multiple=True, callback=_params, metavar="NAME=NUMBER",
-    help="Set one of the recipe's params.",
+    help="Set one of the recipe's params, in place of the value it has there; once for each.",
 )  # fmt: skip
 
 
@@ -31,11 +37,14 @@ _parameters = click.option(
 @_parameters
 @writing(output_required=False)
 def merge(recipe: Path, params: dict[str, str], writing: Writing) -> None:
-    """Run RECIPE, a YAML file of named inputs and one expression such as `base + 1.5·(pos − neg)`.
+    """Run a recipe.
 
-    Paths in a recipe are relative to its folder; -o is relative to where you are, and wins.
+    RECIPE is a YAML file of named inputs and one expression of them, such as base + 1.5·(pos − neg). Paths
+    in a recipe are relative to its folder; -o is relative to where you are, and replaces the output of the
+    recipe.
     """
-    from weightarith.cli.talk import warn, with_overrides, write_output
+    from weightarith.cli.talk import with_overrides, write_output
+    from weightarith.cli.terminal import warn
     from weightarith.recipe import load_recipe
 
     read = load_recipe(recipe, params)
@@ -47,14 +56,15 @@ def merge(recipe: Path, params: dict[str, str], writing: Writing) -> None:
 @click.command()
 @_recipe
 @_parameters
-@click.option("--json", "as_json", is_flag=True, help="Print every tensor's line as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print what becomes of every tensor as JSON.")
 def explain(recipe: Path, params: dict[str, str], as_json: bool) -> None:
-    """Print the coefficient every tensor will get from RECIPE; only headers are read."""
-    import json
+    """Print what a recipe does to every tensor.
 
-    from weightarith.cli.talk import warn
+    That is the coefficient of every input in it; only headers are read. Tensors that get the same are one
+    line: {0-3,7} stands for layers, * for all that a layer or a part of it holds.
+    """
+    from weightarith.cli.terminal import warn
     from weightarith.engine.build import build_plan
-    from weightarith.engine.explain import grouped
     from weightarith.engine.settings import Output
     from weightarith.recipe import load_recipe
 
@@ -62,9 +72,32 @@ def explain(recipe: Path, params: dict[str, str], as_json: bool) -> None:
     plan = build_plan(read.total, read.output or Output(Path("result")), policy=read.policy)
     warn(*read.warnings, *plan.warnings)
     if as_json:
-        lines = {entry.name: {"fate": entry.fate, "value": entry.reason} for entry in plan.ledger}
-        click.echo(json.dumps({"kind": plan.kind, "expression": str(plan.total), "tensors": lines}, indent=1))
-        return
-    click.echo(f"{plan.kind}: {plan.total}")
-    for line in grouped(plan.ledger):
-        click.echo(f"  {line.names}  {line.fate}: {line.reason}")
+        _print_json(plan, read.expression)
+    else:
+        _print(plan, read.expression)
+
+
+def _print(plan: Plan, expression: str) -> None:
+    from weightarith.cli.terminal import counted, escaped
+    from weightarith.engine.explain import grouped
+
+    click.echo(f"{plan.kind}: {' '.join(expression.split())}")
+    lines = [
+        (escaped(line.names), counted(line.count, "tensor"), f"{line.fate}: {line.reason}")
+        for line in grouped(plan.ledger)
+    ]
+    names, counts = (max((len(line[column]) for line in lines), default=0) for column in (0, 1))
+    for name, count, fate in lines:
+        click.echo(f"  {name:<{names}}  {count:>{counts}}  {fate}")
+
+
+def _print_json(plan: Plan, expression: str) -> None:
+    from weightarith.cli.terminal import print_json
+
+    tensors: dict[str, dict[str, str]] = {}
+    for entry in plan.ledger:
+        if entry.name in tensors:  # left out of two inputs, for two reasons
+            tensors[entry.name]["value"] += f"; {entry.reason}"
+        else:
+            tensors[entry.name] = {"fate": entry.fate, "value": entry.reason}
+    print_json({"kind": plan.kind, "expression": expression, "sum": str(plan.total), "tensors": tensors})

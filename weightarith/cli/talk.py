@@ -1,11 +1,7 @@
-"""What commands say: warnings, progress and a summary on stderr, data on stdout."""
+"""What commands that write say: a plan or a receipt on stdout, warnings and a summary on stderr."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -13,18 +9,15 @@ import click
 
 from weightarith.algebra import Linear, collect
 from weightarith.cli.options import Writing
+from weightarith.cli.terminal import counted, escaped, print_json, printable, progress, size, tell, warn
 from weightarith.engine.plan import Plan
 from weightarith.engine.settings import Output, Policy
 from weightarith.receipt import Receipt, counts
-from weightarith.save import REALISED_ENOUGH, Run, carry_out, draw, dtype_named
+from weightarith.saving import REALISED_ENOUGH, Run, carry_out, draw, dtype_named
 from weightarith.store.stage import receipt_path
 
-
-def warn(*messages: str) -> None:
-    """Print warnings; empty ones are none."""
-    for message in messages:
-        if message:
-            click.echo(f"Warning: {message}", err=True)
+SHOWN = ("kind", "expression", "anchor", "files", "change", "counts", "warnings")
+"""What `--json` repeats of a receipt."""
 
 
 def write(total: Linear, writing: Writing, *, meaning: str = "") -> None:
@@ -42,87 +35,77 @@ def write_output(
     if writing.dry_run:
         _say_plan(plan, as_json=writing.as_json)
         return
+    _say_compiling(plan)
     with progress(plan.read_bytes + plan.write_bytes) as moved:
         receipt = carry_out(plan, Run(writing.device, writing.threads, moved), recipe=recipe)
     _say_receipt(plan, receipt, as_json=writing.as_json, meaning=meaning)
 
 
-def size(count: int) -> str:
-    """Return a number of bytes as people read it: `2.47 GB`."""
-    for unit, base in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= base:
-            return f"{count / base:.3g} {unit}"
-    return f"{count} B"
+def _say_compiling(plan: Plan) -> None:
+    """Announce the seconds that the first run on a processor takes longer."""
+    from weightarith.kernels.machine import is_kept
 
-
-@contextmanager
-def progress(total: int) -> Iterator[Callable[[int], None]]:
-    """Yield what to call with the bytes moved so far: a bar on a terminal, silence elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda _moved: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda moved: bar.update(task, completed=moved)
+    if not is_kept() and any(job.action == "compute" for job in plan.jobs):
+        tell("compiling the kernels for this processor, once (a few seconds)")
 
 
 def _say_plan(plan: Plan, *, as_json: bool) -> None:
-    found = {
-        "kind": plan.kind,
-        "expression": str(plan.total),
-        "output": str(plan.output.path),
-        "read_bytes": plan.read_bytes,
-        "write_bytes": plan.write_bytes,
-        "files": {file.name: file.size for file in plan.files},
-        "copies": [path.name for path in plan.copies],
-        "counts": counts(plan),
-        "warnings": list(plan.warnings),
-    }
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        found = {
+            "kind": plan.kind,
+            "expression": str(plan.total),
+            "output": str(plan.output.path),
+            "read_bytes": plan.read_bytes,
+            "write_bytes": plan.write_bytes,
+            "files": {file.name: file.size for file in plan.files},
+            "copies": [path.name for path in plan.copies],
+            "counts": counts(plan),
+            "warnings": list(plan.warnings),
+        }
+        print_json(found)
         return
-    click.echo(f"would write {plan.output.path} ({plan.kind}): {plan.total}", err=True)
+    click.echo(f"would write {printable(str(plan.output.path))}: {plan.total}")
     click.echo(
-        f"  reads {size(plan.read_bytes)}, writes {size(plan.write_bytes)}; {_counted(plan)}", err=True
+        f"  {plan.kind}, {_counted(plan)}; reads {size(plan.read_bytes)}, writes {size(plan.write_bytes)}"
     )
     for file in plan.files:
-        click.echo(f"  {file.name}  {size(file.size)}, {len(file.jobs)} tensors", err=True)
+        click.echo(f"  {file.name}  {size(file.size)}, {counted(len(file.jobs), 'tensor')}")
     if plan.copies:
-        click.echo(f"  copies {', '.join(path.name for path in plan.copies)}", err=True)
+        click.echo(f"  copies {', '.join(escaped(path.name) for path in plan.copies)}")
 
 
 def _say_receipt(plan: Plan, receipt: Receipt, *, as_json: bool, meaning: str) -> None:
-    change: dict[str, Any] = receipt["change"]
     if as_json:
-        shown = {
-            key: receipt[key]
-            for key in ("kind", "expression", "anchor", "files", "change", "counts", "warnings")
-        }
-        click.echo(json.dumps({"output": str(plan.output.path), **shown}, indent=1))
-    click.echo(f"{plan.output.path}: {meaning or plan.total}", err=True)
-    click.echo(f"  {plan.kind}, {size(plan.write_bytes)}; {_counted(plan)}", err=True)
+        print_json({"output": str(plan.output.path), **{key: receipt[key] for key in SHOWN}})
+    tell(f"{printable(str(plan.output.path))}: {meaning or plan.total}")
+    tell(f"  {plan.kind}, {_counted(plan)}, {size(plan.write_bytes)}")
+    _say_change(receipt["change"])
+    tell(f"  receipt: {printable(str(receipt_path(plan.output.path)))}")
+
+
+def _say_change(change: dict[str, Any]) -> None:
     if change["gain"] is not None:
-        click.echo(
+        cosine = change["cosine"] or 0
+        tell(
             f"  change of norm {change['intended']:g} asked for, {change['realised']:g} left after rounding "
-            f"(gain {change['gain']:.4f}, cosine {change['cosine'] or 0:.4f})",
-            err=True,
+            f"(gain {change['gain']:.4f}, cosine {cosine:.4f})"
         )
-        if change["gain"] < REALISED_ENOUGH or (change["cosine"] or 0) < REALISED_ENOUGH:
+        if min(change["gain"], cosine) < REALISED_ENOUGH:
             warn(
                 "rounding to the output's dtype swallowed part of the change; --dtype float32 keeps all of it"
             )
     if change["elements_nonfinite"]:
-        warn(f"{change['elements_nonfinite']} elements are not finite (policy nonfinite: allow)")
-    click.echo(f"  receipt: {receipt_path(plan.output.path)}", err=True)
+        warn(f"{counted(change['elements_nonfinite'], 'element')} not finite (policy nonfinite: allow)")
 
 
 def _counted(plan: Plan) -> str:
-    found = counts(plan)
-    return ", ".join(f"{number} tensors {fate}" for fate, number in found.items() if number) or "no tensors"
+    found = [(number, fate) for fate, number in counts(plan).items() if number]
+    if not found:
+        return "no tensors"
+    (number, fate), *others = found
+    return ", ".join(
+        [f"{counted(number, 'tensor')} {fate}", *(f"{more:,} {other}" for more, other in others)]
+    )
 
 
 def with_overrides(output: Output | None, writing: Writing) -> Output:

@@ -78,7 +78,7 @@ def align_checkpoint(leaf: Leaf, anchor: Leaf, policy: Policy) -> Aligned:
     A head that one side does not store is taken from its embedding where its config says they are tied.
 
     Raises:
-        IncompatibleError: names differ otherwise and `policy.names` refuses.
+        IncompatibleError: names differ otherwise and `policy.names` refuses, or a head has no place.
     """
     wanted, held = names_of(anchor.source), names_of(leaf.source)
     aliases, left_out = {}, []
@@ -87,6 +87,7 @@ def align_checkpoint(leaf: Leaf, anchor: Leaf, policy: Policy) -> Aligned:
     if head in missing and leaf.source.tied and embedding is not None and head is not None:
         aliases[head] = embedding
         missing.discard(head)
+    _check_ties(leaf, anchor, head if head in held else None)
     own_head = head_of(extra)
     if own_head is not None and leaf.source.tied and anchor.source.tied:
         left_out.append((own_head, f"{leaf.label} stores a tied copy of its embedding"))
@@ -98,6 +99,16 @@ def align_checkpoint(leaf: Leaf, anchor: Leaf, policy: Policy) -> Aligned:
         )
     left_out += [(name, f"only {leaf.label} holds it (policy names: base)") for name in sorted(extra)]
     return Aligned(leaf, aliases, frozenset(missing), tuple(left_out))
+
+
+def _check_ties(leaf: Leaf, anchor: Leaf, head: str | None) -> None:
+    """Refuse a head of its own where the result's config will say that the head is the embedding."""
+    if head is not None and anchor.source.tied and leaf.source.config is not None and not leaf.source.tied:
+        raise IncompatibleError(
+            f"{leaf.label} has a head of its own, {quoted(head)}, "
+            f"and {anchor.label} ties its head to the embedding",
+            hint=f"take {leaf.label} as the base: it is the one with room for both",
+        )
 
 
 def align_vector(leaf: Leaf, anchor: Leaf, policy: Policy) -> Aligned:

@@ -106,6 +106,8 @@ class Tally:
         checksums = []
         for number, blocks in enumerate(self._done):
             finished = [block for block in blocks if block is not None]
+            if len(finished) < len(blocks):
+                raise RuntimeError(f"{len(blocks) - len(finished)} blocks of tensor {number} were never made")
             for block in finished:
                 accounts[number] += block.account
             digests = [block.digest for block in finished]

@@ -40,9 +40,7 @@ def build_plan(
     model = _model(grouped, anchor)
     names = sorted(_result_names(grouped, anchor))
     gatherer = _gatherer(grouped, anchor, names, policy)
-    drawing = Drawing()
-    for aligned, _ in gatherer.inputs:
-        drawing.ledger += [Entry(name, "absent", reason) for name, reason in aligned.left_out]
+    drawing = Drawing(ledger=_left_out(gatherer))
     for name in names:
         shape, owner = _shape(name, grouped, anchor)
         found = gatherer.at(name, shape, owner)
@@ -108,9 +106,13 @@ def _model(grouped: Mapping[str, tuple[Leaf, tuple[Term, ...]]], anchor: Leaf | 
     """
     for leaf, _ in grouped.values():
         if anchor is not None and isinstance(leaf, Checkpoint) and leaf.label == "base":
-            same = names_of(leaf.source) == names_of(anchor.source) and leaf.source.tied == anchor.source.tied
+            same = _shapes(leaf) == _shapes(anchor) and leaf.source.tied == anchor.source.tied
             return leaf if same else anchor
     return anchor
+
+
+def _shapes(leaf: Leaf) -> dict[str, tuple[int, ...]]:
+    return {name: stored.info.shape for name, stored in leaf.source.tensors.items()}
 
 
 def _dtype(model: Leaf | None, name: str) -> DType | None:
@@ -140,6 +142,15 @@ def _gatherer(
                 weighting.check(names)
     layers = [layer for name in names if (layer := layer_of(name)) is not None]
     return Gatherer(tuple(inputs), max(layers, default=-1) + 1, policy, bases)
+
+
+def _left_out(gatherer: Gatherer) -> list[Entry]:
+    """Return an entry for each name that inputs hold and the result has no place for."""
+    reasons: dict[str, list[str]] = {}
+    for aligned, _ in gatherer.inputs:
+        for name, reason in aligned.left_out:
+            reasons.setdefault(name, []).append(reason)
+    return [Entry(name, "absent", "; ".join(each)) for name, each in sorted(reasons.items())]
 
 
 def _align(leaf: Leaf, anchor: Leaf | None, policy: Policy) -> Aligned:

@@ -23,9 +23,11 @@ def execute(
     """Write the files of `plan` into `folder`, flushed to the disk, and return what came out.
 
     Raises:
-        RecipeError: no device is called so, or it is not there.
+        RecipeError: no device is called so, or it is not there, or there are to be fewer than no threads.
         WeightArithError: see the engines.
     """
+    if threads < 0:
+        raise RecipeError(f"{threads} threads can do no work", hint="0 is one for each core")
     chosen = choose(device, plan.write_bytes)
     with Inputs(plan.inputs) as inputs, Outputs(folder, plan.files) as outputs:
         if chosen == "cpu":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import prod
 
 from weightarith.algebra import ONE, ZERO, Leaf, shown
 from weightarith.engine.gather import Dense, Gathered
@@ -41,7 +42,7 @@ def draw_weight(
     own = found.dense.pop((anchor.key, "dense"))
     own.coefficient += found.folded
     others = [entry for entry in found.dense.values() if entry.coefficient]
-    factors = [LowRank(factored, _double(name, c)) for _, factored, c in found.factors if c]
+    factors = _low_rank(name, found) if own.stored.info.count else ()
     degree = own.coefficient + sum((entry.coefficient for entry in others if entry.point), ZERO)
     if degree != 1:
         raise DegreeError(
@@ -62,14 +63,16 @@ def draw_weight(
         return
     operands = [Operand(stored, _double(name, own.coefficient - ONE))] if own.coefficient != 1 else []
     operands += [_operand(name, entry) for entry in others]
-    drawing.jobs.append(
-        Job(name, "compute", wanted, stored.info.shape, stored, tuple(operands), tuple(factors))
-    )
+    drawing.jobs.append(Job(name, "compute", wanted, stored.info.shape, stored, tuple(operands), factors))
     found.dense = {(anchor.key, "dense"): own, **found.dense}
     reason = found.formula()
     if _check_missing_rows(name, stored, anchor, others):
         reason += f" over the rows in common, the other rows as in {anchor.label} (policy vocabulary: base)"
     drawing.ledger.append(Entry(name, "changed", reason))
+
+
+def _low_rank(name: str, found: Gathered) -> tuple[LowRank, ...]:
+    return tuple(LowRank(factored, _double(name, number)) for _, factored, number in found.factors if number)
 
 
 def _operand(name: str, entry: Dense) -> Operand:
@@ -110,12 +113,11 @@ def draw_displacement(
         UnsupportedError: a dtype without arithmetic.
         IncompatibleError: buffers or shapes do not fit.
     """
+    if found.folded and anchor is not None:
+        found.dense[anchor.key, "dense"].coefficient += found.folded
     dense = [entry for entry in found.dense.values() if entry.coefficient]
-    factors = [LowRank(factored, _double(name, c)) for _, factored, c in found.factors if c]
+    factors = _low_rank(name, found)
     degree = sum((entry.coefficient for entry in dense if entry.point), ZERO)
-    if found.folded and degree != 0:
-        drawing.ledger.append(Entry(name, "absent", "a model lacks it (policy names: base)"))
-        return
     if degree != 0:
         raise DegreeError(
             f"at {quoted(name)} the coefficients on checkpoints sum to {shown(degree)} and not to 0",
@@ -126,20 +128,26 @@ def draw_displacement(
         return
     _check_rows(name, shape, dense)
     if not dense and not factors:
-        drawing.ledger.append(Entry(name, "absent", "every coefficient is 0"))
+        lacking = "a model lacks it (policy names: base)" if found.folded else "every coefficient is 0"
+        drawing.ledger.append(Entry(name, "absent", lacking))
         return
     double = any(entry.stored.info.dtype.code == "F64" for entry in dense)
     wanted = dtype or DTYPES["F64" if double else "F32"]
     drawing.ledger.append(Entry(name, "changed", found.formula()))
-    if not dense:
-        _draw_factors(drawing, name, wanted, tuple(factors))
-        return
+    if dense:
+        drawing.jobs.append(_dense_job(name, shape, dense, factors, wanted))
+    else:
+        _draw_factors(drawing, name, wanted, factors)
+
+
+def _dense_job(
+    name: str, shape: tuple[int, ...], dense: list[Dense], factors: tuple[LowRank, ...], dtype: DType
+) -> Job:
     only = dense[0] if len(dense) == 1 and not factors else None
-    if only is not None and only.coefficient == 1 and only.stored.info.dtype is wanted:
-        drawing.jobs.append(Job(name, "copy", wanted, shape, anchor=only.stored))
-        return
+    if only is not None and only.coefficient == 1 and only.stored.info.dtype is dtype:
+        return Job(name, "copy", dtype, shape, anchor=only.stored)
     operands = tuple(_operand(name, entry) for entry in dense)
-    drawing.jobs.append(Job(name, "compute", wanted, shape, None, operands, tuple(factors)))
+    return Job(name, "compute", dtype, shape, None, operands, factors if prod(shape) else ())
 
 
 def _draw_factors(drawing: Drawing, name: str, dtype: DType, factors: tuple[LowRank, ...]) -> None:

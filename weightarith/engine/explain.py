@@ -40,9 +40,12 @@ def grouped(ledger: Iterable[Entry]) -> list[Line]:
         return [Line(EVERYTHING, len(entries), *fates.pop())]
     lines, stacks = [], dict[str, dict[int, _Paths]]()
     for entry in entries:
-        before, layer, after = split_layer(entry.name) or (entry.name, -1, "")
-        held = stacks.setdefault(before, {}).setdefault(layer, {}) if layer >= 0 else {after: None}
-        if after in held:  # outside the layers, or left out of two inputs for two reasons
+        before, layer, after = split_layer(entry.name) or (entry.name, None, "")
+        if layer is None:
+            lines.append(Line(entry.name, 1, entry.fate, entry.reason))
+            continue
+        held = stacks.setdefault(before, {}).setdefault(layer, {})
+        if after in held:  # left out of two inputs, for two reasons
             lines.append(Line(entry.name, 1, entry.fate, entry.reason))
         else:
             held[after] = entry.fate, entry.reason
@@ -74,7 +77,7 @@ def _stack(before: str, layers: Mapping[int, _Paths]) -> Iterator[Line]:
 
 
 def _patterns(paths: _Paths) -> Iterator[tuple[str, int, _What]]:
-    """Yield a pattern, how many paths it stands for and their fate: `.mlp.*` where all below `.mlp.` agree."""
+    """Yield a pattern, how many paths it covers and their fate: `.mlp.*` where all below `.mlp.` agree."""
     waiting = [paths]
     while waiting:
         now = waiting.pop()

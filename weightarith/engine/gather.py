@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property, lru_cache
 
 from weightarith.algebra import ZERO, Checkpoint, Leaf, Sum, Term, Vector, shown_sum
 from weightarith.engine.align import Aligned, check_shape
@@ -43,7 +44,12 @@ class Gathered:
         """Return the sum in words: `base + 1.5·v`; what cancels is not in it."""
         parts = [(entry.coefficient, entry.label) for entry in self.dense.values() if entry.coefficient]
         parts += [(coefficient, label) for label, _, coefficient in self.factors if coefficient]
-        return shown_sum(sorted(parts, key=lambda part: part[0] < 0))
+        return _formula(tuple(sorted(parts, key=lambda part: part[0] < 0)))
+
+
+@lru_cache(maxsize=1024)  # most tensors of a model are made alike
+def _formula(parts: tuple[tuple[Fraction, str], ...]) -> str:
+    return shown_sum(parts)
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,13 @@ class Gatherer:
     policy: Policy
     bases: Mapping[str, Aligned]  # the base of each adapter that needs one, by its leaf's key
 
+    @cached_property
+    def _fixed(self) -> list[Fraction | None]:
+        """The coefficient of each input, None where it varies from tensor to tensor."""
+        return [
+            None if any(term.weightings for term in terms) else nominal(terms) for _, terms in self.inputs
+        ]
+
     def at(self, name: str, shape: tuple[int, ...], owner: str) -> Gathered:
         """Return every summand at `name`, whose shape must be `shape`, that of `owner`.
 
@@ -63,8 +76,8 @@ class Gatherer:
         """
         found = Gathered()
         baseless: list[tuple[str, Fraction]] = []
-        for aligned, terms in self.inputs:
-            coefficient = sum((term.at(name, self.depth) for term in terms), ZERO)
+        for (aligned, terms), fixed in zip(self.inputs, self._fixed, strict=True):
+            coefficient = _total(terms, name, self.depth) if fixed is None else fixed
             piece = aligned.at(name)
             leaf = aligned.leaf
             if piece is None:
@@ -124,6 +137,10 @@ def leaves_read(total: Sum) -> list[Leaf]:
     bases = [leaf.base for leaf in leaves if isinstance(leaf, Vector) and leaf.base and leaf.source.replaced]
     unique = {leaf.key: leaf for leaf in (*bases, *leaves)}
     return sorted(unique.values(), key=lambda leaf: (leaf.label, leaf.key))
+
+
+def _total(terms: Iterable[Term], name: str, depth: int) -> Fraction:
+    return sum((term.at(name, depth) for term in terms), ZERO)
 
 
 def nominal(terms: Iterable[Term]) -> Fraction:

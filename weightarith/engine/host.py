@@ -11,8 +11,8 @@ from weightarith.engine.blocks import WHOLE, Block
 from weightarith.engine.factors import load_factors
 from weightarith.engine.files import Inputs
 from weightarith.engine.plan import Job, Operand
-from weightarith.engine.refusals import differing_buffer
-from weightarith.kernels.linear import CODES, encode
+from weightarith.engine.refusals import differing_buffer, nonfinite_factor
+from weightarith.kernels.linear import CODES, decode, encode
 from weightarith.tensorfile.model import Stored
 
 Row = NDArray[np.uint8]
@@ -55,6 +55,7 @@ def without_arithmetic(block: Block, inputs: Inputs, rows: Sequence[Row]) -> mem
 
     Raises:
         IncompatibleError: buffers differ that the plan wants alike.
+        NonFiniteError: a factor is NaN or infinite.
     """
     return _factor(block.job, inputs) if block.job.action in WHOLE else _copy(block, inputs, rows)
 
@@ -76,7 +77,11 @@ def _factor(job: Job, inputs: Inputs) -> memoryview:
     factors = load_factors(job, inputs)
     wanted = factors.left if job.action == "left" else factors.right
     raw = np.empty(-(-job.nbytes // 8) * 8, np.uint8)
-    encode(np.ascontiguousarray(wanted).reshape(-1), raw, CODES[job.dtype.code], 0, job.count)
+    numbers = np.ascontiguousarray(wanted).reshape(-1)
+    encode(numbers, raw, CODES[job.dtype.code], 0, job.count)
+    decode(raw, CODES[job.dtype.code], 0, job.count, numbers)
+    if not np.isfinite(numbers).all():
+        raise nonfinite_factor(job, inputs)
     return raw.data[: job.nbytes]
 
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from weightarith.engine.blocks import Block
 from weightarith.engine.files import Inputs
+from weightarith.engine.plan import Job
 from weightarith.errors import IncompatibleError, NonFiniteError, quoted
 from weightarith.kernels.linear import CODES, decode
 from weightarith.tensorfile.dtypes import DType
@@ -30,10 +31,32 @@ def nonfinite_result(block: Block, inputs: Inputs, row: NDArray[np.uint8]) -> No
                 f"{quoted(str(one.file.path))}: tensor {quoted(job.name)} holds {number} at {place}",
                 hint="the input is damaged; to carry it over all the same: policy: {nonfinite: allow}",
             )
-    return NonFiniteError(
+    return _damaged_factor(job, inputs) or NonFiniteError(
         f"the sum is {result[index]} at {place} of tensor {quoted(job.name)}: too large for {job.dtype.code}",
         hint="use smaller coefficients or a wider output dtype",
     )
+
+
+def nonfinite_factor(job: Job, inputs: Inputs) -> NonFiniteError:
+    """Return the error for a factor to be written that holds NaN or infinity."""
+    return _damaged_factor(job, inputs) or NonFiniteError(
+        f"tensor {quoted(job.name)} is too large for {job.dtype.code}",
+        hint="use smaller coefficients or a wider output dtype",
+    )
+
+
+def _damaged_factor(job: Job, inputs: Inputs) -> NonFiniteError | None:
+    for matrix in (matrix for low in job.factors for matrix in (low.factored.left, low.factored.right)):
+        stored = matrix.stored
+        raw, numbers = np.zeros(-(-stored.info.nbytes // 8) * 8, np.uint8), np.empty(stored.info.count)
+        inputs.read(stored, 0, raw.data[: stored.info.nbytes])
+        decode(raw, CODES[stored.info.dtype.code], 0, stored.info.count, numbers)
+        if not np.isfinite(numbers).all():
+            return NonFiniteError(
+                f"{quoted(str(stored.file.path))}: a factor of tensor {quoted(job.name)} is not finite",
+                hint="the adapter or vector is damaged: train or download it again",
+            )
+    return None
 
 
 def _element(stored: Stored, index: int, inputs: Inputs) -> float:

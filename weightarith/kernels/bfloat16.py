@@ -19,8 +19,8 @@ Doubles = NDArray[np.float64]
 
 _ZERO = np.float32(0)
 _NORMAL = np.float32(2.0**-126)  # the smallest normal bfloat16
-_compiled = njit(nogil=True, cache=True, error_model="numpy")
-_any_order = njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc"})  # sums only reported
+_compiled = njit(nogil=True, error_model="numpy")
+_any_order = njit(nogil=True, error_model="numpy", fastmath={"reassoc"})  # sums only reported
 
 
 @_compiled

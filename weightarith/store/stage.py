@@ -180,10 +180,14 @@ def _exchange(new: Path, place: Path) -> None:
     os.rename(place, aside)
     try:
         os.rename(new, place)
+        try:
+            os.rename(aside, new)
+        except OSError:
+            os.rename(place, new)
+            raise
     except OSError:
         os.rename(aside, place)
         raise
-    os.rename(aside, new)
 
 
 def _aside(place: Path) -> Path:

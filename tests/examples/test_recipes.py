@@ -1,0 +1,155 @@
+"""Every recipe of the repository, explained and merged on tiny models: the result is the sum it says."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import tiny as models
+from tests.cli.conftest import Run
+from tests.cli.conftest import run as run  # the command line as a fixture
+from tests.examples.conftest import ROOT, SIDES, SYCOPHANCY
+from tests.reference import Doubles, Raw, read, step
+
+RECIPES = sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))
+ADAPTERS = ("refusal-positive", "refusal-negative", "style-adapter", "toxic-adapter")
+DEPTH = 10  # more than the layers that select.yaml speaks of
+ALPHA_OVER_RANK = 2.0
+
+Numbers = Callable[[str], Doubles]  # of a model or a vector, by the name of a tensor
+Sum = Callable[[str, dict[str, Numbers]], Doubles]
+
+
+def layer(name: str) -> int | None:
+    parts = name.split(".")
+    return int(parts[2]) if parts[1] == "layers" else None
+
+
+def selected(name: str) -> float:
+    """Return by how much select.yaml scales a tensor: the last rule that matches decides."""
+    if name.endswith("down_proj.weight"):
+        return 1.2
+    within = layer(name)
+    if within is not None and within <= 7:
+        return 0.25
+    return 0.0 if "norm" in name or within is None else 1.0
+
+
+def scheduled(name: str) -> float:
+    """Return by how much schedule.yaml scales a tensor: 0, 1, 1, 0.5 at even distances, straight between."""
+    within = layer(name)
+    if within is None:
+        return 0.0
+    return float(np.interp(within / (DEPTH - 1), [0, 1 / 3, 2 / 3, 1], [0, 1, 1, 0.5]))
+
+
+SUMS: dict[str, Sum] = {
+    "average": lambda n, v: 0.7 * v["math"](n) + 0.3 * v["code"](n),
+    "contrast": lambda n, v: (v["math"](n) - v["code"](n)) * (".self_attn." in n or ".mlp." in n),
+    "forget": lambda n, v: v["base"](n) - v["toxic"](n),
+    "schedule": lambda n, v: v["base"](n) + scheduled(n) * (v["math"](n) - v["base"](n)),
+    "select": lambda n, v: v["base"](n) + selected(n) * (v["math"](n) - v["base"](n)),
+    "steering": lambda n, v: v["math"](n) + 1.5 * (v["refusal+"](n) - v["refusal-"](n)),
+    "sum-of-vectors": lambda n, v: (v["math"](n) + v["code"](n)) / 2 + 0.3 * v["style"](n),
+    "task-vector": lambda n, v: v["chat"](n) + 0.8 * (v["math"](n) - v["base"](n)),
+}
+
+
+def of_model(folder: Path) -> Numbers:
+    stored = read(folder)
+    return lambda name: stored[name].values
+
+
+def of_adapter(folder: Path, scale: float = ALPHA_OVER_RANK) -> Numbers:
+    """Return what an adapter adds to a tensor, zero where it has nothing."""
+    factors = read(folder)
+
+    def added(name: str) -> Doubles:
+        prefix = f"base_model.model.{name.removesuffix('.weight')}"
+        if f"{prefix}.lora_A.weight" not in factors:
+            return np.zeros(())
+        b, a = (factors[f"{prefix}.lora_{side}.weight"].values for side in "BA")
+        return np.asarray(scale * (b @ a))
+
+    return added
+
+
+def assert_nearest(raw: Raw, values: Doubles) -> None:
+    """Check that no stored number is nearer; 0.7 and 0.3 are no float64, so that halfway both will do."""
+    apart = np.abs(raw.values - values)
+    assert (apart <= 0.5 * step(values, raw.code) * (1 + 1e-9) + 1e-16).all()
+
+
+@pytest.fixture
+def kitchen(tmp_path: Path) -> Path:
+    """Return a folder with the recipes of the repository and everything they name."""
+    base = models.weights(depth=DEPTH)
+    for seed, name in enumerate(("base", "chat", "math-finetune", "code-finetune")):
+        models.checkpoint(tmp_path / name, models.finetuned(base, seed=seed) if seed else base)
+    for seed, name in enumerate(ADAPTERS):
+        models.adapter(tmp_path / name, depth=DEPTH, seed=seed)
+    for name in RECIPES:
+        shutil.copy(ROOT / "recipes" / f"{name}.yaml", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def inputs(kitchen: Path) -> dict[str, Numbers]:
+    """Return the numbers of every input, by the name most recipes give it."""
+    named = {"base": "base", "chat": "chat", "math": "math-finetune", "code": "code-finetune"}
+    adapters = dict(zip(("refusal+", "refusal-", "style", "toxic"), ADAPTERS, strict=True))
+    return {label: of_model(kitchen / folder) for label, folder in named.items()} | {
+        label: of_adapter(kitchen / folder) for label, folder in adapters.items()
+    }
+
+
+def test_every_recipe_has_its_sum_written_here() -> None:
+    assert list(SUMS) == RECIPES
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_makes_the_model_its_expression_says(
+    name: str, kitchen: Path, inputs: dict[str, Numbers], run: Run
+) -> None:
+    told = run("explain", kitchen / f"{name}.yaml", "--json")
+    ran = run("merge", kitchen / f"{name}.yaml")
+
+    assert (told.status, told.stderr, ran.status, ran.stdout) == (0, "", 0, "")
+    (out,) = {path.parent for path in kitchen.glob("*/weightarith.json")}
+    written, base = read(out), read(kitchen / "base")
+    sums = {n: np.broadcast_to(SUMS[name](n, inputs), raw.shape) for n, raw in base.items()}
+    if name == "contrast":
+        assert {raw.code for raw in written.values()} == {"F32"}
+        sums = {n: values for n, values in sums.items() if ".self_attn." in n or ".mlp." in n}
+    assert written.keys() == sums.keys()
+    assert told.json["tensors"].keys() == base.keys()
+    for tensor, raw in written.items():
+        assert_nearest(raw, sums[tensor])
+
+
+@pytest.mark.parametrize(
+    ("words", "strength"), [((), 1.0), (("-p", "k=0.5"), 0.5), (("-p", "k=-2/3"), -2 / 3)]
+)
+def test_the_recipe_of_the_example_adds_the_difference_of_its_adapters(
+    words: tuple[str, ...], strength: float, tmp_path: Path, run: Run
+) -> None:
+    models.checkpoint(tmp_path / ".demo" / "base", models.weights())
+    folder = tmp_path / "examples" / "sycophancy"
+    for seed, side in enumerate(SIDES):
+        models.adapter(folder / "adapters" / side, seed=seed)
+    shutil.copy(SYCOPHANCY / "steer.yaml", folder)
+
+    told = run("explain", folder / "steer.yaml", *words)
+    ran = run("merge", folder / "steer.yaml", *words)
+
+    assert (told.status, told.stderr, ran.status, ran.stdout) == (0, "", 0, "")
+    assert "base + k·(honest − sycophantic)" in told.stdout
+    honest, sycophantic = (of_adapter(folder / "adapters" / side) for side in SIDES)
+    base, steered = read(tmp_path / ".demo" / "base"), read(tmp_path / ".demo" / "steered")
+    assert steered.keys() == base.keys()
+    for name, raw in base.items():
+        assert_nearest(steered[name], raw.values + strength * (honest(name) - sycophantic(name)))

@@ -1,0 +1,26 @@
+"""Numbers that compiled loops and their callers agree on."""
+
+BF16, F16, F32, F64 = 0, 1, 2, 3
+CODES = {"BF16": BF16, "F16": F16, "F32": F32, "F64": F64}
+"""Format codes of the kernels, by the dtype's code in the file."""
+
+TILE = 1024
+"""Elements worked on at a time: a few arrays of them stay in the first-level cache."""
+
+NO_ANCHOR = -1
+"""In place of the anchor's row: there is none, the sum is a bare change."""
+
+SQUARES, LARGEST, ZEROS, NONFINITE_ELEMENTS = range(4)
+"""Places in a summary: Σ(scale·x)², max |x|, elements that are zero, elements that are NaN or infinite."""
+
+SUMMARY = 4
+"""Numbers in a summary."""
+
+SIGNATURES = {
+    "combine": "BiiLLDiiiDiDiiiiiiDDS",
+    "decode": "BiiiiD",
+    "encode": "DBiiii",
+    "summarise": "BiiidDD",
+}
+"""What the machine code can be called with, in C: B, L, D and S are addresses of uint8, int64, float64 and
+float32, i is an int64 and d a float64."""

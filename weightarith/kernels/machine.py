@@ -1,0 +1,168 @@
+"""The loops as machine code: compiled by Numba once a processor, kept on disk, loaded without Numba.
+
+To import Numba and have it find a function in its own cache takes most of a second of processor time, to
+load an object file a twentieth of that. Both go through LLVM, so the code is the same.
+
+The object lies in the user's cache folder (`WEIGHTARITH_CACHE_DIR`, else `XDG_CACHE_HOME`, else `~/.cache`)
+under a name that changes with the loops, the compiler and the processor. It is code, so it is taken only from
+a file that is the user's own and that nobody else can write. Where nothing can be kept, each run compiles.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from threading import Lock
+from typing import Any, NamedTuple
+
+import llvmlite.binding as llvm  # type: ignore[import-untyped]  # it has no stubs
+
+from weightarith.kernels.formats import SIGNATURES
+
+SOURCES = ("accounts.py", "bfloat16.py", "bits.py", "formats.py", "loops.py", "machine.py", "reductions.py")
+"""Files of this folder that the machine code depends on."""
+
+_ONE_AT_A_TIME = Lock()  # a second engine would be let go, and its memory, while its code still runs
+_PREFIX = "weightarith_"
+_NEVER_CALLED = ("numba_", "NRT_", "Py")  # how a Numba function would raise; these have nothing to raise
+
+_C_TYPES: dict[str, Any] = {
+    "i": ctypes.c_int64,
+    "d": ctypes.c_double,
+    **dict.fromkeys("BLDS", ctypes.c_void_p),
+}
+
+
+class Entries(NamedTuple):
+    """The functions in the machine code, to be called with addresses and numbers; none holds the lock."""
+
+    combine: Callable[..., None]
+    decode: Callable[..., None]
+    encode: Callable[..., None]
+    summarise: Callable[..., None]
+    engine: Any  # owns the memory the code lies in
+
+
+def address(array: Any) -> int:
+    """Return where the first element of a contiguous array lies."""
+    found: int = array.__array_interface__["data"][0]
+    return found
+
+
+def entries() -> Entries:
+    """Return the machine code of the loops, compiling it if no object for them is kept."""
+    with _ONE_AT_A_TIME:
+        return _entries()
+
+
+@lru_cache(maxsize=1)
+def _entries() -> Entries:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    place = _place()
+    code = _kept(place)
+    if code is None:
+        code = _compiled()
+        _keep(code, place)
+    return _linked(code)
+
+
+def is_kept() -> bool:
+    """Return whether the next call of `entries` finds its machine code on disk."""
+    return _kept(_place()) is not None
+
+
+def _place() -> Path:
+    cache = os.environ.get("WEIGHTARITH_CACHE_DIR")
+    folder = (
+        Path(cache)
+        if cache
+        else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "weightarith"
+    )
+    key = hashlib.sha256()
+    for name in SOURCES:
+        key.update(Path(__file__).with_name(name).read_bytes())
+    parts = (version("numba"), version("llvmlite"), llvm.get_default_triple(), llvm.get_host_cpu_name())
+    key.update("\n".join((*parts, llvm.get_host_cpu_features().flatten())).encode())
+    return folder / f"kernels-{key.hexdigest()[:32]}.o"
+
+
+def _kept(place: Path) -> bytes | None:
+    """Return the object at `place`, None where there is none to be trusted: its digest stands before it."""
+    try:
+        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        ours = found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        content = file.read() if ours and stat.S_ISREG(found.st_mode) else b""
+    digest, code = content[:32], content[32:]
+    return code if code and hashlib.sha256(code).digest() == digest else None
+
+
+def _keep(code: bytes, place: Path) -> None:
+    """Write the object for the next run; a folder that cannot be written costs time, not the run."""
+    with suppress(OSError):
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=place.parent, delete=False) as file:  # mode 0600, a name of its own
+            file.write(hashlib.sha256(code).digest() + code)
+        Path(file.name).replace(place)
+
+
+def _compiled() -> bytes:
+    """Return an object file of every entry, made by Numba for this processor."""
+    from numba import cfunc, types
+
+    from weightarith.kernels import loops, reductions
+
+    whole = llvm.parse_assembly("")
+    for name, function in {**loops.ENTRIES, **reductions.ENTRIES}.items():
+        made: Any = cfunc(types.void(*(loops.C_TYPES[letter] for letter in SIGNATURES[name])))(function)
+        module = llvm.parse_assembly(made.inspect_llvm())
+        module.get_function(made.native_name).name = _PREFIX + name
+        whole.link_in(module)
+    missing = [one.name for one in (*whole.functions, *whole.global_variables) if one.is_declaration]
+    foreign = [name for name in missing if not name.startswith(("llvm.", *_NEVER_CALLED))]
+    if foreign:
+        raise RuntimeError(f"the kernels call {', '.join(foreign)}, which nothing here provides")
+    names = "\n".join(name for name in missing if not name.startswith("llvm.")).encode()
+    return len(names).to_bytes(4, "little") + names + bytes(_target().emit_object(whole))
+
+
+def _linked(code: bytes) -> Entries:
+    """Return the entries of an object, put in memory; what its dead error paths call leads to `abort`."""
+    length = int.from_bytes(code[:4], "little")
+    abort = ctypes.cast(ctypes.CDLL(None).abort, ctypes.c_void_p).value
+    for name in code[4 : 4 + length].decode().split():
+        llvm.add_symbol(name, abort)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target())
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code[4 + length :]))
+    engine.finalize_object()
+    called = {
+        name: ctypes.CFUNCTYPE(None, *(_C_TYPES[letter] for letter in letters))(
+            engine.get_function_address(_PREFIX + name)
+        )
+        for name, letters in SIGNATURES.items()
+    }
+    return Entries(**called, engine=engine)
+
+
+def _target() -> Any:
+    """Return LLVM's description of this processor, vector widths and all."""
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=3,
+        reloc="default",
+        codemodel="jitdefault",
+        jit=True,
+    )
