@@ -14,6 +14,7 @@ from tests import reference
 from tests.reference import BITS, FORMATS, Raw, from_bits, rounded
 from weightarith.kernels.accounts import ACCOUNTS, CHANGED, CROSS, INTENDED, NONFINITE, REALISED
 from weightarith.kernels.linear import CODES, NO_ANCHOR, TILE, combine, decode, encode
+from weightarith.kernels.linear import terms as in_groups
 
 FLOATS = tuple(FORMATS)
 NUMBERS = (1.0, -1.0, 0.5, -1.3, 1e-3, 1e6, 1e-30, 2.0**-140)
@@ -33,10 +34,10 @@ def combined(
     workspace = np.stack([row(raw, -(-count // 8) * 64) for raw in (*raws, raws[0])])
     account = np.zeros(ACCOUNTS)
     left, right = low_rank or (np.zeros((1, 0)), np.zeros((0, 1)))
+    groups = [(number, 0, [(place, CODES[raw.code], 1)]) for place, (number, raw) in enumerate(terms, 1)]
     combine(
-        workspace, np.arange(1, len(raws)), np.array([CODES[raw.code] for _, raw in terms], np.int64),
-        np.array([number for number, _ in terms], np.float64), NO_ANCHOR if anchor is None else 0,
-        CODES[raws[0].code], left, right, 0, len(raws), CODES[code], count, account,
+        workspace, in_groups(groups), NO_ANCHOR if anchor is None else 0, CODES[raws[0].code],
+        anchor is not None, left, right, 0, len(raws), CODES[code], count, account,
     )  # fmt: skip
     return Raw(code, raws[0].shape, workspace[-1].tobytes()[: count * np.dtype(BITS[code]).itemsize]), account
 

@@ -11,7 +11,7 @@ import pytest
 from tests import tiny
 from weightarith.engine.plan import BLOCK_BYTES
 from weightarith.kernels.accounts import ACCOUNTS, CHANGED
-from weightarith.kernels.linear import CODES, combine
+from weightarith.kernels.linear import CODES, combine, terms
 
 ROUNDED: dict[str, Callable[[tiny.Array], tiny.Array]] = {
     "BF16": tiny.to_bfloat16,
@@ -28,13 +28,15 @@ def _arguments(code: str, *, operands: int, rank: int) -> tuple[Any, ...]:
     count = BLOCK_BYTES // (4 if code == "F32" else 2)
     values = 0.02 * random.standard_normal((operands + 2, count)).astype(np.float32)
     left, right = random.standard_normal((count // COLUMNS, rank)), random.standard_normal((rank, COLUMNS))
+    added = [
+        (0.5 + row, 1, [(row, CODES[code], 1)]) for row in range(1, operands + 1)
+    ]  # c·(operand − anchor)
     return (
         np.ascontiguousarray(ROUNDED[code](values)).view(np.uint8),
-        np.arange(1, operands + 1),
-        np.full(operands, CODES[code]),
-        np.linspace(0.5, 1.5, operands),
+        terms(added),
         0,
         CODES[code],
+        True,
         left,
         right,
         0,

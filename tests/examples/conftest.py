@@ -9,7 +9,10 @@ from types import ModuleType
 
 import pytest
 
+from tests.cli.conftest import run
 from tests.examples import smollm
+
+__all__ = ["run"]  # the command line as a fixture
 
 ROOT = Path(__file__).parents[2]
 SYCOPHANCY = ROOT / "examples" / "sycophancy"

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
-from tests.cli.conftest import run as run  # the command line as a fixture
 from tests.examples.conftest import SYCOPHANCY, WHEEL, main, script
 
 PAGE = (SYCOPHANCY / "README.md").read_text(encoding="utf-8")

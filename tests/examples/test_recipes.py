@@ -11,7 +11,6 @@ import pytest
 
 from tests import tiny as models
 from tests.cli.conftest import Run
-from tests.cli.conftest import run as run  # the command line as a fixture
 from tests.examples.conftest import ROOT, SIDES, SYCOPHANCY
 from tests.reference import Doubles, Raw, read, step
 

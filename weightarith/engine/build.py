@@ -93,7 +93,7 @@ def _anchor(grouped: Mapping[str, tuple[Leaf, tuple[Term, ...]]], kind: str) -> 
     models = [
         (leaf.label != "base", sign * nominal(terms), leaf.label, leaf)
         for leaf, terms in grouped.values()
-        if isinstance(leaf, Checkpoint) and nominal(terms)
+        if isinstance(leaf, Checkpoint) and any(term.coefficient for term in terms)
     ]
     return min(models, key=lambda model: model[:3])[3] if models else None
 

@@ -16,11 +16,11 @@ from weightarith.engine.blocks import Block, Done, Outcome, Tally, block_element
 from weightarith.engine.crew import share_out
 from weightarith.engine.factors import NO_FACTORS, FactorCache, Factors, load_factors
 from weightarith.engine.files import Inputs, Outputs
-from weightarith.engine.host import read_operands, row_bytes, without_arithmetic
-from weightarith.engine.plan import Plan
+from weightarith.engine.host import placed, read_operands, row_bytes, without_arithmetic
+from weightarith.engine.plan import Job, Plan
 from weightarith.engine.refusals import nonfinite_result
 from weightarith.kernels.accounts import ACCOUNTS, NONFINITE
-from weightarith.kernels.linear import CODES, NO_ANCHOR, combine
+from weightarith.kernels.linear import CODES, NO_ANCHOR, Terms, combine, terms
 
 Progress = Callable[[int], None]
 """Called now and then with the bytes read and written so far."""
@@ -55,6 +55,7 @@ class _Worker:
         size = max((row_bytes(job, block_elements(job)) for job in jobs), default=8)
         self._workspace = np.empty((rows, size), np.uint8)
         self._rows = list(self._workspace)
+        self._known: tuple[Job, Terms] | None = None
 
     def __call__(self, block: Block) -> None:
         """Make one block, write it, and keep its digest and its account."""
@@ -69,22 +70,18 @@ class _Worker:
 
     def _compute(self, block: Block, account: NDArray[np.float64]) -> memoryview:
         job = block.job
-        places, coefficients = read_operands(block, self._inputs, self._rows)
-        codes = [CODES[operand.stored.info.dtype.code] for operand in job.operands]
+        read_operands(block, self._inputs, self._rows)
         factors = self._factors.take(job, block.blocks) if job.factors else NO_FACTORS
         columns = factors.right.shape[1]
-        first_row = block.start // columns
+        first_row, last_row = block.start // columns, (block.start + block.count - 1) // columns
         out = len(self._rows) - 1
         combine(
             self._workspace,
-            np.array(places, np.int64),
-            np.array(codes, np.int64),
-            np.array(coefficients, np.float64),
+            self._terms(job),
             0 if job.anchor is not None else NO_ANCHOR,
             CODES[job.anchor.info.dtype.code] if job.anchor is not None else 0,
-            factors.left[first_row : (block.start + block.count - 1) // columns + 1]
-            if job.factors
-            else factors.left,
+            job.kept and job.anchor is not None,
+            factors.left[first_row : last_row + 1] if job.factors else factors.left,
             factors.right,
             block.start - first_row * columns,
             out,
@@ -95,3 +92,13 @@ class _Worker:
         if account[NONFINITE] and self._plan.policy.nonfinite == "refuse":
             raise nonfinite_result(block, self._inputs, self._rows[out])
         return self._rows[out].data[: block.nbytes]
+
+    def _terms(self, job: Job) -> Terms:
+        """Return what the kernel adds up for a job; the blocks of one come one after the other."""
+        if self._known is None or self._known[0] is not job:
+            groups = [
+                (size, origin, [(row, CODES[one.stored.info.dtype.code], one.sign) for row, one in members])
+                for size, origin, members in placed(job)
+            ]
+            self._known = job, terms(groups)
+        return self._known[1]

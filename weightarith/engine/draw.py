@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import prod
 
-from weightarith.algebra import ONE, ZERO, Leaf, shown
+from weightarith.algebra import ZERO, Leaf, shown
 from weightarith.engine.gather import Dense, Gathered
-from weightarith.engine.plan import Entry, Job, LowRank, Operand
+from weightarith.engine.plan import Entry, Group, Job, LowRank, Operand
 from weightarith.engine.settings import Policy
 from weightarith.errors import DegreeError, IncompatibleError, RecipeError, UnsupportedError, quoted
 from weightarith.tensorfile.dtypes import DTYPES, DType
@@ -61,9 +61,9 @@ def draw_weight(
         drawing.jobs.append(Job(name, "copy", wanted, stored.info.shape, anchor=stored))
         drawing.ledger.append(Entry(name, "copied", f"{anchor.label} (nothing is added here)"))
         return
-    operands = [Operand(stored, _double(name, own.coefficient - ONE))] if own.coefficient != 1 else []
-    operands += [_operand(name, entry) for entry in others]
-    drawing.jobs.append(Job(name, "compute", wanted, stored.info.shape, stored, tuple(operands), factors))
+    drawing.jobs.append(
+        Job(name, "compute", wanted, stored.info.shape, stored, groups=_groups(name, others), factors=factors)
+    )
     found.dense = {(anchor.key, "dense"): own, **found.dense}
     reason = found.formula()
     if _check_missing_rows(name, stored, anchor, others):
@@ -75,8 +75,25 @@ def _low_rank(name: str, found: Gathered) -> tuple[LowRank, ...]:
     return tuple(LowRank(factored, _double(name, number)) for _, factored, number in found.factors if number)
 
 
-def _operand(name: str, entry: Dense) -> Operand:
-    return Operand(entry.stored, _double(name, entry.coefficient), "anchor" if entry.point else "zero")
+def _groups(name: str, entries: list[Dense], *, anchored: bool = True) -> tuple[Group, ...]:
+    """Return the summands by the size of their coefficient, points measured from the anchor if there is one.
+
+    The anchor's own coefficient follows from that: what the points weigh, it weighs less.
+    """
+    found: dict[Fraction, list[Dense]] = {}
+    for entry in entries:
+        found.setdefault(abs(entry.coefficient), []).append(entry)
+    return tuple(
+        Group(
+            _double(name, size),
+            tuple(
+                Operand(one.stored, 1 if one.coefficient > 0 else -1, "anchor" if one.point else "zero")
+                for one in members
+            ),
+            sum(1 if one.coefficient > 0 else -1 for one in members if one.point) if anchored else 0,
+        )
+        for size, members in found.items()
+    )
 
 
 def _double(name: str, coefficient: Fraction) -> float:
@@ -135,19 +152,30 @@ def draw_displacement(
     wanted = dtype or DTYPES["F64" if double else "F32"]
     drawing.ledger.append(Entry(name, "changed", found.formula()))
     if dense:
-        drawing.jobs.append(_dense_job(name, shape, dense, factors, wanted))
+        drawing.jobs.append(_dense_job(name, shape, found, anchor, factors, wanted))
     else:
         _draw_factors(drawing, name, wanted, factors)
 
 
 def _dense_job(
-    name: str, shape: tuple[int, ...], dense: list[Dense], factors: tuple[LowRank, ...], dtype: DType
+    name: str,
+    shape: tuple[int, ...],
+    found: Gathered,
+    anchor: Leaf | None,
+    factors: tuple[LowRank, ...],
+    dtype: DType,
 ) -> Job:
-    only = dense[0] if len(dense) == 1 and not factors else None
+    own = found.dense.pop((anchor.key, "dense"), None) if anchor is not None else None
+    others = [entry for entry in found.dense.values() if entry.coefficient]
+    only = others[0] if len(others) == 1 and own is None and not factors else None
     if only is not None and only.coefficient == 1 and only.stored.info.dtype is dtype:
         return Job(name, "copy", dtype, shape, anchor=only.stored)
-    operands = tuple(_operand(name, entry) for entry in dense)
-    return Job(name, "compute", dtype, shape, None, operands, factors if prod(shape) else ())
+    groups = _groups(name, others, anchored=own is not None)
+    measured = any(group.origin for group in groups)
+    return Job(
+        name, "compute", dtype, shape, own.stored if own is not None and measured else None, kept=False,
+        groups=groups, factors=factors if prod(shape) else (),
+    )  # fmt: skip
 
 
 def _draw_factors(drawing: Drawing, name: str, dtype: DType, factors: tuple[LowRank, ...]) -> None:

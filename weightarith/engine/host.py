@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,26 +29,22 @@ def row_bytes(job: Job, elements: int) -> int:
     return -(-min(elements, max(job.count, 1)) * widest // 64) * 8
 
 
-def read_operands(block: Block, inputs: Inputs, rows: Sequence[Row]) -> tuple[list[int], list[float]]:
-    """Read the block of every operand into `rows`; the anchor lies in row 0, once.
-
-    Returns:
-        The row and the coefficient of each operand.
-    """
+def read_operands(block: Block, inputs: Inputs, rows: Sequence[Row]) -> None:
+    """Read the block of the anchor into row 0, and of the operands, in their order, into the next ones."""
     job = block.job
     if job.anchor is not None:
         _read_block(block, job.anchor, inputs, rows[0])
-    places, coefficients = [], []
-    free = 1
-    for operand in job.operands:
-        if operand.stored is job.anchor:
-            places.append(0)
-        else:
-            _read_operand(block, operand, inputs, rows[free], rows[0])
-            places.append(free)
-            free += 1
-        coefficients.append(operand.coefficient)
-    return places, coefficients
+    for place, operand in enumerate(job.operands, start=1):
+        _read_operand(block, operand, inputs, rows[place], rows[0])
+
+
+def placed(job: Job) -> list[tuple[float, int, list[tuple[int, Operand]]]]:
+    """Return the groups of a job: multiplier, origin, and each operand with the row it is read into."""
+    rows = count(1)
+    return [
+        (group.multiplier, group.origin, [(next(rows), one) for one in group.operands])
+        for group in job.groups
+    ]
 
 
 def without_arithmetic(block: Block, inputs: Inputs, rows: Sequence[Row]) -> memoryview:

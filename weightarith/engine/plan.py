@@ -27,15 +27,24 @@ bytes at all but a check that buffers agree."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operand:
-    """One dense summand of one tensor.
+    """One dense summand of one tensor, added or subtracted.
 
     `stored` may hold fewer or more rows than the job where the policy allows it: further rows are left out,
     missing rows count as `missing` says (the anchor's own rows for a checkpoint, zero for a vector).
     """
 
     stored: Stored
-    coefficient: float
+    sign: Literal[1, -1]
     missing: Literal["anchor", "zero"] = "zero"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """Operands that share a coefficient: `multiplier · (Σ ±operand − origin·anchor)`, multiplied once."""
+
+    multiplier: float
+    operands: tuple[Operand, ...]
+    origin: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,8 +63,9 @@ class Job:
     action: Action
     dtype: DType
     shape: tuple[int, ...]
-    anchor: Stored | None = None
-    operands: tuple[Operand, ...] = ()
+    anchor: Stored | None = None  # the point that changes are measured from
+    kept: bool = True  # whether the anchor is part of the result, or only subtracted
+    groups: tuple[Group, ...] = ()
     factors: tuple[LowRank, ...] = ()
     alike: tuple[tuple[str, Stored], ...] = ()  # (label, tensor): must hold the anchor's very bytes
 
@@ -63,6 +73,11 @@ class Job:
     def count(self) -> int:
         """Elements of the output."""
         return prod(self.shape)
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        """The dense summands, group after group."""
+        return tuple(operand for group in self.groups for operand in group.operands)
 
     @property
     def nbytes(self) -> int:
@@ -73,7 +88,7 @@ class Job:
     def read_bytes(self) -> int:
         """Bytes read to make it."""
         stored = [o.stored for o in self.operands] + [s for _, s in self.alike]
-        if self.anchor is not None and not any(s is self.anchor for s in stored):
+        if self.anchor is not None:
             stored.append(self.anchor)
         total = sum(s.info.nbytes for s in stored)
         for low in self.factors:

@@ -16,7 +16,7 @@ from torch import Tensor
 DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
 """The dtypes arithmetic is done on, by their code in the file."""
 
-SCRATCH_BYTES = 64
+SCRATCH_BYTES = 72
 """What `combine` holds at its worst for one element, beside operands and result."""
 
 
@@ -37,18 +37,20 @@ def numbers_in(row: Tensor, code: str, count: int) -> Tensor:
 
 def combine(
     anchor: Tensor | None,
-    operands: Sequence[tuple[Tensor, float]],
+    kept: bool,
+    groups: Sequence[tuple[float, int, Sequence[tuple[Tensor, int]]]],
     product: Product | None,
     out: Tensor,
     block: int,
 ) -> Tensor:
-    """Write `anchor + Σ coefficient·operand + product` to `out`, rounded once.
+    """Write the anchor and all that is added to it to `out`, rounded once; see `kernels.linear.Terms`.
 
     Where the added change is exactly zero the anchor passes unchanged, the sign of a zero included.
 
     Args:
-        anchor: the point the change is added to; None for a bare change.
-        operands: numbers of any dtype in `DTYPES`, each with its coefficient.
+        anchor: the point the change is measured from; None for a bare change.
+        kept: whether the anchor is part of the result.
+        groups: a multiplier, how often the anchor is subtracted, and numbers of any dtype with their signs.
         product: a low-rank change, coefficients and scaling folded in.
         out: where the result goes; its dtype is the one rounded to.
         block: elements of a full block.
@@ -57,11 +59,18 @@ def combine(
         The account of each block, `(blocks, ACCOUNTS)` in float64.
     """
     change = torch.zeros(out.numel(), dtype=torch.float64, device=out.device)
-    for numbers, coefficient in operands:
-        change.add_(numbers.to(torch.float64, copy=True).mul_(coefficient))
+    before = torch.zeros_like(change) if anchor is None else anchor.to(torch.float64)
+    for multiplier, origin, members in groups:
+        inner = torch.zeros_like(change)
+        for numbers, sign in members:
+            inner.add_(numbers.to(torch.float64, copy=True).mul_(sign))
+        if origin:
+            inner.add_(before * -origin)
+        change.add_(inner.mul_(multiplier))
     if product is not None:
         _add_product(change, product)
-    before = torch.zeros_like(change) if anchor is None else anchor.to(torch.float64)
+    if not kept:
+        before = torch.zeros_like(change)
     total = torch.where(change != 0, before + change, before)
     out.copy_(_to_odd(total) if out.dtype.itemsize == 2 else total)
     del total

@@ -20,7 +20,7 @@ from torch import Tensor
 from weightarith.engine.blocks import Block, Done, Tally, block_elements, blocks_of
 from weightarith.engine.factors import FactorCache
 from weightarith.engine.files import Inputs, Outputs
-from weightarith.engine.host import read_operands, without_arithmetic
+from weightarith.engine.host import placed, read_operands, without_arithmetic
 from weightarith.engine.plan import Plan
 from weightarith.engine.refusals import nonfinite_result
 from weightarith.engine.torch_numbers import Product, combine, numbers_in
@@ -141,11 +141,11 @@ class Worker:
 
     def _compute(self, span: Span) -> None:
         shared, slot, whole = self._shared, self._slot, span.whole
-        places, coefficients = read_operands(whole, shared.inputs, slot.rows)
+        read_operands(whole, shared.inputs, slot.rows)
         factors = shared.factors.take(whole.job, span.spans) if whole.job.factors else None
         slot.accounts[:] = 0.0
         if whole.count:
-            self._combine(whole, places, coefficients, factors)
+            self._combine(whole, factors)
         self._check(span)
         shared.outputs.write(whole.file, whole.offset, slot.rows[-1].data[: whole.nbytes])
         for block, account in zip(span.blocks, slot.accounts, strict=False):
@@ -153,15 +153,9 @@ class Worker:
             data = slot.rows[-1].data[start : start + block.nbytes]
             shared.tally.keep(block, Done(xxhash.xxh3_128_digest(data), account.copy()))
 
-    def _combine(
-        self,
-        whole: Block,
-        places: list[int],
-        coefficients: list[float],
-        factors: tuple[Tensor, Tensor] | None,
-    ) -> None:
+    def _combine(self, whole: Block, factors: tuple[Tensor, Tensor] | None) -> None:
         job, slot, count = whole.job, self._slot, whole.count
-        stored = dict(zip(places, (operand.stored for operand in job.operands), strict=True))
+        stored = {row: operand.stored for row, operand in enumerate(job.operands, start=1)}
         if job.anchor is not None:
             stored[0] = job.anchor
         made: list[Tensor] = []  # kept until it is copied out
@@ -174,11 +168,14 @@ class Worker:
             numbers = {
                 row: numbers_in(slot.device[row], one.info.dtype.code, count) for row, one in stored.items()
             }
-            operands = [(numbers[place], c) for place, c in zip(places, coefficients, strict=True)]
+            groups = [
+                (size, origin, [(numbers[row], one.sign) for row, one in members])
+                for size, origin, members in placed(job)
+            ]
             product = Product(*factors, whole.start) if factors is not None else None
             out = numbers_in(slot.device[-1], job.dtype.code, count)
             anchor = numbers[0] if job.anchor is not None else None
-            made.append(combine(anchor, operands, product, out, block_elements(job)))
+            made.append(combine(anchor, job.kept, groups, product, out, block_elements(job)))
 
         self._shared.lanes.run(copy_in, compute, lambda: slot.copy_out(whole.nbytes, made[0]))
 

@@ -24,17 +24,20 @@ _any_order = njit(nogil=True, error_model="numpy", fastmath={"reassoc"})  # sums
 
 
 @_compiled
-def first_operand(raw: Halves, coefficient: float, change: Doubles, count: int) -> None:
-    """Set `change` to `coefficient · operand`."""
+def add_one(raw: Halves, sign: float, inner: Doubles, count: int) -> None:
+    """Add `sign · raw` to `inner`."""
     for i in range(count):
-        change[i] = coefficient * np.float64(bf16_to_f32(raw[i])) + 0.0
+        inner[i] += sign * np.float64(bf16_to_f32(raw[i]))
 
 
 @_compiled
-def next_operand(raw: Halves, coefficient: float, change: Doubles, count: int) -> None:
-    """Add `coefficient · operand` to `change`."""
+def add_pair(
+    one: Halves, first: float, two: Halves, second: float, multiplier: float, change: Doubles, count: int
+) -> None:
+    """Add `multiplier · (first · one + second · two)` to `change`."""
     for i in range(count):
-        change[i] += coefficient * np.float64(bf16_to_f32(raw[i]))
+        inner = first * np.float64(bf16_to_f32(one[i])) + second * np.float64(bf16_to_f32(two[i]))
+        change[i] += multiplier * inner
 
 
 @_compiled

@@ -6,25 +6,58 @@ other. They hold no interpreter lock, so threads run side by side.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from weightarith.kernels.formats import CODES, NO_ANCHOR, TILE
 from weightarith.kernels.machine import address, entries
 
-__all__ = ["CODES", "NO_ANCHOR", "TILE", "combine", "decode", "encode"]
+__all__ = ["CODES", "NO_ANCHOR", "TILE", "Terms", "combine", "decode", "encode", "terms"]
 
 Bytes = NDArray[np.uint8]
 Doubles = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """What is added up: `Σ multiplier · (Σ sign·operand − origin·anchor)`, group by group.
+
+    Operands with one coefficient are summed first and multiplied once, points against the anchor, so that
+    `1.3·(a − b)` is just that and not `1.3·a − 1.3·b`, which is rounded twice and breaks ties.
+    """
+
+    rows: Integers  # of the workspace, an operand each
+    codes: Integers  # the format of each operand
+    signs: Doubles  # 1 or −1, an operand each
+    ends: Integers  # where each group ends among the operands
+    multipliers: Doubles  # of each group
+    origins: Doubles  # how often the anchor is subtracted in each group
+
+
+def terms(groups: Sequence[tuple[float, int, Sequence[tuple[int, int, int]]]]) -> Terms:
+    """Return terms of groups, each a multiplier, an origin and its operands: row, code and sign."""
+    members = [member for _, _, group in groups for member in group]
+    sizes = [len(group) for _, _, group in groups]
+    return Terms(
+        rows=np.array([row for row, _, _ in members], np.int64),
+        codes=np.array([code for _, code, _ in members], np.int64),
+        signs=np.array([sign for _, _, sign in members], np.float64),
+        ends=np.cumsum(sizes, dtype=np.int64),
+        multipliers=np.array([multiplier for multiplier, _, _ in groups], np.float64),
+        origins=np.array([origin for _, origin, _ in groups], np.float64),
+    )
 
 
 def combine(
     workspace: Bytes,  # (rows, bytes)
-    rows: NDArray[np.int64],
-    codes: NDArray[np.int64],
-    coefficients: Doubles,
+    added: Terms,
     anchor: int,
     anchor_code: int,
+    kept: bool,
     left: Doubles,  # (rows of the block, rank)
     right: Doubles,  # (rank, columns)
     first: int,
@@ -33,17 +66,16 @@ def combine(
     count: int,
     account: Doubles,
 ) -> None:
-    """Write `anchor + Σ coefficient·operand + left @ right` to row `out`, and add to `account`.
+    """Write `anchor + terms + left @ right` to row `out`, and add to `account`.
 
     Where the added change is exactly zero the anchor passes unchanged, the sign of a zero included.
 
     Args:
         workspace: one operand, the anchor or the result a row; each row a multiple of 8 bytes.
-        rows: the workspace row of each operand.
-        codes: the format of each operand.
-        coefficients: the multiplier of each operand.
-        anchor: the row of the point the change is added to, or `NO_ANCHOR` for a bare change.
+        added: the terms of the change.
+        anchor: the row of the point the change is measured from, or `NO_ANCHOR`.
         anchor_code: its format.
+        kept: whether the anchor is part of the result; if not, the result is the bare change.
         left: left factor of a low-rank change, all scaling folded in; no columns if there is none.
         right: right factor.
         first: where the block begins in the rows of `left`, in elements.
@@ -52,13 +84,15 @@ def combine(
         count: elements of the block.
         account: `ACCOUNTS` sums, added to.
     """
-    scratch, wanted = np.empty((3, TILE)), np.empty(TILE, np.float32)
+    scratch, wanted = np.empty((5, TILE)), np.empty(TILE, np.float32)
     left = np.ascontiguousarray(left)
     entries().combine(
-        address(workspace), workspace.shape[1], workspace.shape[0], address(rows), address(codes),
-        address(coefficients), rows.size, anchor, anchor_code, address(left), left.shape[0], address(right),
-        right.shape[0], right.shape[1], first, out, out_code, count, address(account), address(scratch),
-        address(wanted),
+        address(workspace), workspace.shape[1], workspace.shape[0], address(added.rows),
+        address(added.codes), address(added.signs), added.rows.size, address(added.ends),
+        address(added.multipliers), address(added.origins), added.ends.size, anchor,
+        anchor_code, kept,
+        address(left), left.shape[0], address(right), right.shape[0], right.shape[1], first,
+        out, out_code, count, address(account), address(scratch), address(wanted),
     )  # fmt: skip
 
 

@@ -24,6 +24,9 @@ from weightarith.kernels.formats import BF16, F16, F32, NO_ANCHOR, TILE
 
 Bytes = NDArray[np.uint8]
 Doubles = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Terms = tuple[Integers, Integers, Doubles, Integers, Doubles, Doubles]
+"""Rows, codes and signs of operands; ends, multipliers and origins of groups; see `linear.Terms`."""
 
 _compiled = njit(nogil=True, error_model="numpy")
 _any_order = njit(nogil=True, error_model="numpy", fastmath={"reassoc"})  # sums only reported
@@ -121,69 +124,91 @@ GENERAL, SUM, DIFFERENCE = 0, 1, 2
 
 
 @_compiled
-def _case(codes: NDArray[np.int64], coefficients: Doubles, anchor_code: int, out_code: int) -> int:
+def _case(terms: Terms, anchor_code: int, added: bool, out_code: int) -> int:
     """Return which of the fast ways a block can go, `GENERAL` for none."""
+    _rows, codes, _signs, ends, multipliers, origins = terms
     for k in range(codes.size):
         if codes[k] != BF16:
             return GENERAL
-    if codes.size and anchor_code == BF16 and out_code == BF16:
+    if added and codes.size and anchor_code == BF16 and out_code == BF16:
         return SUM
-    signs = codes.size == 2 and abs(coefficients[0]) == 1.0 and abs(coefficients[1]) == 1.0
-    return DIFFERENCE if signs and anchor_code == NO_ANCHOR and out_code == F32 else GENERAL
+    plain = not added and ends.size == 1 and multipliers[0] == 1.0 and out_code == F32
+    pair = codes.size == 2 and origins[0] == 0.0
+    beside = codes.size == 1 and abs(origins[0]) == 1.0 and anchor_code == BF16
+    return DIFFERENCE if plain and (pair or beside) else GENERAL
 
 
 @_compiled
-def _sum_tile(
-    workspace: Bytes,
-    rows: NDArray[np.int64],
-    coefficients: Doubles,
-    anchor: int,
-    out: int,
-    start: int,
-    size: int,
-    change: Doubles,
-    wanted: NDArray[np.float32],
-    account: Doubles,
-) -> bool:
-    """Do one tile the fast way; return False, the account untouched, if it needs the general one."""
+def _sum_change(
+    workspace: Bytes, terms: Terms, anchor: int, start: int, size: int, change: Doubles, inner: Doubles
+) -> None:
+    """Write the change that bfloat16 operands make to `change`."""
+    rows, _codes, signs, ends, multipliers, origins = terms
     stop = start + size
-    raw = workspace[rows[0]].view(np.uint16)[start:stop]
-    bfloat16.first_operand(raw, coefficients[0], change, size)
-    for k in range(1, rows.size):
-        raw = workspace[rows[k]].view(np.uint16)[start:stop]
-        bfloat16.next_operand(raw, coefficients[k], change, size)
     held = workspace[anchor].view(np.uint16)[start:stop]
-    written = workspace[out].view(np.uint16)[start:stop]
-    bfloat16.round_tile(held, change, written, wanted, size)
-    return bfloat16.account_tile(held, wanted, written, size, account)
+    change[:size] = 0.0
+    k = 0
+    for group in range(ends.size):
+        one = workspace[rows[k]].view(np.uint16)[start:stop]
+        members = ends[group] - k
+        if members == 1 and origins[group] != 0.0:
+            bfloat16.add_pair(one, signs[k], held, -origins[group], multipliers[group], change, size)
+        elif members == 2 and origins[group] == 0.0:
+            two = workspace[rows[k + 1]].view(np.uint16)[start:stop]
+            bfloat16.add_pair(one, signs[k], two, signs[k + 1], multipliers[group], change, size)
+        else:
+            inner[:size] = 0.0
+            for member in range(k, ends[group]):
+                raw = workspace[rows[member]].view(np.uint16)[start:stop]
+                bfloat16.add_one(raw, signs[member], inner, size)
+            if origins[group] != 0.0:
+                bfloat16.add_one(held, -origins[group], inner, size)
+            _add_scaled(change, inner, multipliers[group], size)
+        k = ends[group]
 
 
 @_compiled
 def _difference_tile(
-    workspace: Bytes,
-    rows: NDArray[np.int64],
-    coefficients: Doubles,
-    out: int,
-    start: int,
-    size: int,
-    account: Doubles,
+    workspace: Bytes, terms: Terms, anchor: int, out: int, start: int, size: int, account: Doubles
 ) -> bool:
-    """Do one tile the fast way; return False, the account untouched, if it needs the general one."""
+    """Do one tile of a plain difference; return False, the account untouched, if it needs the general way."""
+    rows, _codes, signs, _ends, _multipliers, origins = terms
     stop = start + size
+    beside = rows.size == 1
     first = workspace[rows[0]].view(np.uint16)[start:stop]
-    second = workspace[rows[1]].view(np.uint16)[start:stop]
+    second = workspace[anchor if beside else rows[1]].view(np.uint16)[start:stop]
+    sign = -origins[0] if beside else signs[1]
     written = workspace[out].view(np.float32)[start:stop]
-    return bfloat16.difference_tile(first, coefficients[0], second, coefficients[1], written, size, account)
+    return bfloat16.difference_tile(first, signs[0], second, sign, written, size, account)
+
+
+@_compiled
+def _change(
+    workspace: Bytes, terms: Terms, before: Doubles, start: int, size: int, change: Doubles,
+    inner: Doubles, numbers: Doubles,
+) -> None:  # fmt: skip
+    """Write the change that operands of any format make to `change`; `before` holds the anchor."""
+    rows, codes, signs, ends, multipliers, origins = terms
+    change[:] = 0.0
+    k = 0
+    for group in range(ends.size):
+        inner[:] = 0.0
+        while k < ends[group]:
+            decode(workspace[rows[k]], codes[k], start, size, numbers)
+            _add_scaled(inner, numbers, signs[k], size)
+            k += 1
+        if origins[group] != 0.0:
+            _add_scaled(inner, before, -origins[group], size)
+        _add_scaled(change, inner, multipliers[group], size)
 
 
 @_compiled
 def combine(
     workspace: Bytes,  # (rows, bytes)
-    rows: NDArray[np.int64],
-    codes: NDArray[np.int64],
-    coefficients: Doubles,
+    terms: Terms,
     anchor: int,
     anchor_code: int,
+    added: bool,
     left: Doubles,  # (rows of the block, rank)
     right: Doubles,  # (rank, columns)
     first: int,
@@ -191,48 +216,54 @@ def combine(
     out_code: int,
     count: int,
     account: Doubles,
-    scratch: Doubles,  # (3, TILE)
+    scratch: Doubles,  # (5, TILE)
     wanted: NDArray[np.float32],  # (TILE)
 ) -> None:
-    """Do what `linear.combine` says, with room for three tiles of float64 and one of float32."""
-    change, before, total = scratch[0], scratch[1], scratch[2]
-    before[:] = 0.0
-    case = GENERAL
-    if left.shape[1] == 0:
-        case = _case(codes, coefficients, anchor_code if anchor != NO_ANCHOR else NO_ANCHOR, out_code)
+    """Do what `linear.combine` says, with room for five tiles of float64 and one of float32."""
+    change, before, total, inner, nothing = scratch[0], scratch[1], scratch[2], scratch[3], scratch[4]
+    nothing[:] = 0.0
+    held = anchor != NO_ANCHOR
+    case = (
+        _case(terms, anchor_code if held else NO_ANCHOR, added, out_code) if left.shape[1] == 0 else GENERAL
+    )
     for start in range(0, count, TILE):
         size = min(TILE, count - start)
-        if case == SUM and _sum_tile(
-            workspace, rows, coefficients, anchor, out, start, size, change, wanted, account
-        ):
+        if case == SUM:
+            _sum_change(workspace, terms, anchor, start, size, change, inner)
+            point = workspace[anchor].view(np.uint16)[start : start + size]
+            written = workspace[out].view(np.uint16)[start : start + size]
+            bfloat16.round_tile(point, change, written, wanted, size)
+            if bfloat16.account_tile(point, wanted, written, size, account):
+                continue
+        if case == DIFFERENCE and _difference_tile(workspace, terms, anchor, out, start, size, account):
             continue
-        if case == DIFFERENCE and _difference_tile(workspace, rows, coefficients, out, start, size, account):
-            continue
-        change[:] = 0.0
-        for k in range(rows.size):
-            decode(workspace[rows[k]], codes[k], start, size, total)
-            _add_scaled(change, total, coefficients[k], size)
+        if held:
+            decode(workspace[anchor], anchor_code, start, size, before)
+        _change(workspace, terms, before, start, size, change, inner, total)
         if left.shape[1]:
             _add_product(change, left, right, first + start, size)
-        if anchor != NO_ANCHOR:
-            decode(workspace[anchor], anchor_code, start, size, before)
+        origin = before if added else nothing
         for i in range(size):
-            total[i] = before[i] + change[i] if change[i] != 0.0 else before[i]
+            total[i] = origin[i] + change[i] if change[i] != 0.0 else origin[i]
         encode(total, workspace[out], out_code, start, size)
         decode(workspace[out], out_code, start, size, total)
-        _account(change, before, total, size, account)
+        _account(change, origin, total, size, account)
 
 
 def _combine(
-    workspace: Any, stride: int, height: int, rows: Any, codes: Any, coefficients: Any, operands: int,
-    anchor: int, anchor_code: int, left: Any, left_rows: int, right: Any, rank: int, columns: int,
-    first: int, out: int, out_code: int, count: int, account: Any, scratch: Any, wanted: Any,
+    workspace: Any, stride: int, height: int, rows: Any, codes: Any, signs: Any, operands: int,
+    ends: Any, multipliers: Any, origins: Any, groups: int, anchor: int, anchor_code: int, added: int,
+    left: Any, left_rows: int, right: Any, rank: int, columns: int, first: int,
+    out: int, out_code: int, count: int, account: Any, scratch: Any, wanted: Any,
 ) -> None:  # fmt: skip
+    terms = (
+        carray(rows, (operands,)), carray(codes, (operands,)), carray(signs, (operands,)),
+        carray(ends, (groups,)), carray(multipliers, (groups,)), carray(origins, (groups,)),
+    )  # fmt: skip
     combine(
-        carray(workspace, (height, stride)), carray(rows, (operands,)), carray(codes, (operands,)),
-        carray(coefficients, (operands,)), anchor, anchor_code, carray(left, (left_rows, rank)),
-        carray(right, (rank, columns)), first, out, out_code, count, carray(account, (ACCOUNTS,)),
-        carray(scratch, (3, TILE)), carray(wanted, (TILE,)),
+        carray(workspace, (height, stride)), terms, anchor, anchor_code, added != 0,
+        carray(left, (left_rows, rank)), carray(right, (rank, columns)), first, out, out_code, count,
+        carray(account, (ACCOUNTS,)), carray(scratch, (5, TILE)), carray(wanted, (TILE,)),
     )  # fmt: skip
 
 
