@@ -49,11 +49,10 @@ def test_help_imports_nothing_slow() -> None:
     assert imported_by(f"{asked}try:\n    main()\nexcept SystemExit:\n    pass") == []
 
 
-def test_torch_is_imported_at_the_top_of_one_engine_file_at_most() -> None:
+def test_torch_is_imported_at_the_top_of_the_torch_engine_only() -> None:
     found = [path for path in (ROOT / "weightarith").rglob("*.py") if "torch" in _imported_at_the_top(path)]
 
-    assert len(found) <= 1
-    assert all(path.parent.name == "engine" for path in found)
+    assert all(path.parent.name == "engine" and path.name.startswith("torch_") for path in found)
 
 
 def _imported_at_the_top(path: Path) -> set[str]:

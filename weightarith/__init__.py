@@ -16,16 +16,42 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from weightarith.algebra import Checkpoint, Sum, Vector
     from weightarith.engine.settings import Policy
-    from weightarith.errors import WeightArithError
+    from weightarith.errors import (
+        DegreeError,
+        HubError,
+        IncompatibleError,
+        Interrupted,
+        InvalidFileError,
+        LockedError,
+        NonFiniteError,
+        RecipeError,
+        StorageError,
+        TargetError,
+        UnsupportedError,
+        VerificationError,
+        WeightArithError,
+    )
     from weightarith.recipe import Recipe, load_recipe, parse_expression, parse_recipe
     from weightarith.saving import save
 
 _HOMES = {
     "Checkpoint": "algebra",
+    "DegreeError": "errors",
+    "HubError": "errors",
+    "IncompatibleError": "errors",
+    "Interrupted": "errors",
+    "InvalidFileError": "errors",
+    "LockedError": "errors",
+    "NonFiniteError": "errors",
     "Policy": "engine.settings",
     "Recipe": "recipe",
+    "RecipeError": "errors",
+    "StorageError": "errors",
     "Sum": "algebra",
+    "TargetError": "errors",
+    "UnsupportedError": "errors",
     "Vector": "algebra",
+    "VerificationError": "errors",
     "WeightArithError": "errors",
     "load_recipe": "recipe",
     "parse_expression": "recipe",
@@ -35,10 +61,22 @@ _HOMES = {
 
 __all__ = [
     "Checkpoint",
+    "DegreeError",
+    "HubError",
+    "IncompatibleError",
+    "Interrupted",
+    "InvalidFileError",
+    "LockedError",
+    "NonFiniteError",
     "Policy",
     "Recipe",
+    "RecipeError",
+    "StorageError",
     "Sum",
+    "TargetError",
+    "UnsupportedError",
     "Vector",
+    "VerificationError",
     "WeightArithError",
     "load_recipe",
     "parse_expression",
