@@ -158,6 +158,11 @@ class Term:
     coefficient: Fraction
     weightings: tuple[Weighting, ...] = ()
 
+    @property
+    def mark(self) -> str:
+        """What stands behind the name of the input where the term takes only part of it."""
+        return "[in part]" if self.weightings else ""
+
     def at(self, name: str, depth: int) -> Fraction:
         """Return the coefficient at tensor `name` in a model of `depth` layers."""
         value = self.coefficient
@@ -205,7 +210,8 @@ class Sum(Linear):
         )
 
     def __str__(self) -> str:
-        return shown_sum((term.coefficient, term.leaf.label) for term in self.summands if term.coefficient)
+        present = (term for term in self.summands if term.coefficient)
+        return shown_sum((term.coefficient, term.leaf.label + term.mark) for term in present)
 
 
 def collect(terms: Iterable[Term]) -> Sum:

@@ -35,7 +35,8 @@ def space_of(source: Source) -> str:
 
 def expression_of(total: Sum) -> str:
     """Return the flattened sum with labels that may be published, what is subtracted last."""
-    parts = [(term.coefficient, plain_label(term.leaf.label)) for term in total.terms if term.coefficient]
+    present = [term for term in total.terms if term.coefficient]
+    parts = [(term.coefficient, plain_label(term.leaf.label) + term.mark) for term in present]
     return shown_sum(sorted(parts, key=lambda part: (part[0] < 0, part[1], part[0])))
 
 
@@ -69,7 +70,7 @@ def recorded_base(source: Source) -> dict[str, str]:
     text = source.metadata.get("weightarith.base", "")
     try:
         found = json.loads(text) if text else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
 

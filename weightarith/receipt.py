@@ -43,7 +43,7 @@ def write_receipt(plan: Plan, outcome: Outcome, *, recipe: str = "") -> Receipt:
         "files": {file.name: file.size for file in plan.files},
         "change": _change(sum(outcome.accounts, start=outcome.accounts[:0].sum(axis=0))),
         "counts": counts(plan),
-        "ledger": {entry.name: [entry.fate, entry.reason] for entry in plan.ledger},
+        "ledger": _ledger(plan),
         "tensors": {
             job.name: _tensor(job, checksum, account)
             for job, checksum, account in zip(plan.jobs, outcome.checksums, outcome.accounts, strict=True)
@@ -58,6 +58,15 @@ def counts(plan: Plan) -> dict[str, int]:
     found = {"changed": 0, "copied": 0, "absent": 0}
     for entry in plan.ledger:
         found[entry.fate] += 1
+    return found
+
+
+def _ledger(plan: Plan) -> dict[str, list[str]]:
+    """Return fate and reason by name; what several inputs hold and the result does not has several."""
+    found: dict[str, list[str]] = {}
+    for entry in plan.ledger:
+        known = found.get(entry.name)
+        found[entry.name] = [entry.fate, f"{known[1]}; {entry.reason}" if known else entry.reason]
     return found
 
 

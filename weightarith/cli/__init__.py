@@ -6,7 +6,9 @@ anything but a `WeightArithError` is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+import gc
 import io
+import os
 import signal
 import sys
 from types import FrameType
@@ -57,6 +59,8 @@ for _command in (diff, scale, add, apply, merge, explain, inspect):
 def main() -> None:
     """Run the command line and leave with its exit code."""
     signal.signal(signal.SIGTERM, _terminated)
+    gc.disable()  # one command is short, and what it makes lives to its end
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # ours do the work; numpy's would only spin
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may hold what no encoding has
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,6 @@ from weightarith.tensorfile.dtypes import ARITHMETIC, BY_NAME
 
 DTYPES = ("base", *(name for name, dtype in BY_NAME.items() if dtype.code in ARITHMETIC))
 
-_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) *(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)?", re.IGNORECASE)
-_UNITS = {"": 1, "b": 1} | {
-    prefix + suffix: base**power
-    for power, prefix in enumerate("kmgt", start=1)
-    for suffix, base in (("b", 1000), ("ib", 1024))
-}
 _NEGATIVE = re.compile(r"-\.?[0-9].*")
 
 
@@ -33,8 +26,9 @@ class Size(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return `value` in bytes."""
-        found = _SIZE.fullmatch(str(value).strip())
-        count = int(Decimal(found[1]) * _UNITS[(found[2] or "").lower()]) if found else 0
+        from weightarith.recipe.numbers import bytes_in
+
+        count = bytes_in(str(value)) or 0
         if count < 1:
             self.fail(f"{quoted(str(value))} is no size; write it like 5GB or 512MiB", param, ctx)
         return count

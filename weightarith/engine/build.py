@@ -15,6 +15,7 @@ from weightarith.engine.sidecars import sidecars
 from weightarith.names import layer_of
 from weightarith.tensorfile.dtypes import DType
 from weightarith.tensorfile.model import TensorFile
+from weightarith.weighting import Weighting
 
 
 def build_plan(
@@ -132,14 +133,12 @@ def _gatherer(
     names: list[str],
     policy: Policy,
 ) -> Gatherer:
+    _check_weightings(grouped)
     inputs, bases = [], {}
     for leaf, terms in grouped.values():
         inputs.append((_align(leaf, anchor, policy), terms))
         if isinstance(leaf, Vector) and leaf.base is not None and leaf.source.replaced:
             bases[leaf.base.key] = _align(leaf.base, anchor, policy)
-        for term in terms:
-            for weighting in term.weightings:
-                weighting.check(names)
     layers = [layer for name in names if (layer := layer_of(name)) is not None]
     return Gatherer(tuple(inputs), max(layers, default=-1) + 1, policy, bases)
 
@@ -151,6 +150,16 @@ def _left_out(gatherer: Gatherer) -> list[Entry]:
         for name, reason in aligned.left_out:
             reasons.setdefault(name, []).append(reason)
     return [Entry(name, "absent", "; ".join(each)) for name, each in sorted(reasons.items())]
+
+
+def _check_weightings(grouped: Mapping[str, tuple[Leaf, tuple[Term, ...]]]) -> None:
+    """Refuse a weighting that touches nothing of what it weighs: it is most likely a slip of the pen."""
+    weighed: dict[Weighting, set[str]] = {}
+    for leaf, terms in grouped.values():
+        for weighting in {each for term in terms for each in term.weightings}:
+            weighed.setdefault(weighting, set()).update(names_of(leaf.source))
+    for weighting, names in weighed.items():
+        weighting.check(names)
 
 
 def _align(leaf: Leaf, anchor: Leaf | None, policy: Policy) -> Aligned:

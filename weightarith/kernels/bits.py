@@ -15,7 +15,10 @@ from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]  # it has no stubs
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
+
+from weightarith.kernels.formats import TILE
 
 _I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 _HALF, _SINGLE, _DOUBLE = ir.HalfType(), ir.FloatType(), ir.DoubleType()
@@ -105,6 +108,26 @@ def _normal_to_bf16(typing_context: Any, number: Any) -> Any:  # noqa: ARG001
     return types.uint16(types.float64), generate
 
 
+_take_room: Callable[..., Any] = cgutils.alloca_once
+_pointer: Callable[[Any], Any] = types.CPointer
+
+
+def _room(kind: Any) -> Any:
+    """Return an intrinsic that gives the address of `TILE` numbers on the stack.
+
+    LLVM knows that nothing else points there, and so need not ask, at each loop that writes to it, whether
+    what is read lies in the way; past a few such questions it gives up on vector instructions.
+    """
+
+    def take(typing_context: Any) -> Any:  # noqa: ARG001
+        def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
+            return _take_room(builder, context.get_value_type(kind), size=TILE)
+
+        return _pointer(kind)(), generate
+
+    return intrinsic(take)
+
+
 Convert = Callable[[Any], Any]
 """One number in, one out; only compiled code can call it."""
 
@@ -116,3 +139,10 @@ f32_to_bf16: Convert = _made(_f32_to_bf16)
 f32_to_f16: Convert = _made(_f32_to_f16)
 to_odd: Convert = _made(_to_odd)
 normal_to_bf16: Convert = _made(_normal_to_bf16)
+
+Room = Callable[[], Any]
+"""Nothing in, the address of a tile out; only compiled code can call it."""
+
+room_for_doubles: Room = _room(types.float64)
+room_for_singles: Room = _room(types.float32)
+room_for_halves: Room = _room(types.uint16)

@@ -17,7 +17,7 @@ SUMMARY = 4
 """Numbers in a summary."""
 
 SIGNATURES = {
-    "combine": "BiiLLDiLDDiiiiDiDiiiiiiDDS",
+    "combine": "BiiLLDiLDDiiiiDiDiiiiiiD",
     "decode": "BiiiiD",
     "encode": "DBiiii",
     "summarise": "BiiidDD",

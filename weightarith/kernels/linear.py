@@ -84,7 +84,6 @@ def combine(
         count: elements of the block.
         account: `ACCOUNTS` sums, added to.
     """
-    scratch, wanted = np.empty((5, TILE)), np.empty(TILE, np.float32)
     left = np.ascontiguousarray(left)
     entries().combine(
         address(workspace), workspace.shape[1], workspace.shape[0], address(added.rows),
@@ -92,7 +91,7 @@ def combine(
         address(added.multipliers), address(added.origins), added.ends.size, anchor,
         anchor_code, kept,
         address(left), left.shape[0], address(right), right.shape[0], right.shape[1], first,
-        out, out_code, count, address(account), address(scratch), address(wanted),
+        out, out_code, count, address(account),
     )  # fmt: skip
 
 

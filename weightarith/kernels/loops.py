@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 
 from weightarith.kernels import bfloat16
 from weightarith.kernels.accounts import ACCOUNTS, CHANGED, CROSS, INTENDED, NONFINITE, REALISED
-from weightarith.kernels.bits import bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16, to_odd
+from weightarith.kernels.bits import (
+    bf16_to_f32,
+    f16_to_f32,
+    f32_to_bf16,
+    f32_to_f16,
+    room_for_doubles,
+    room_for_halves,
+    room_for_singles,
+    to_odd,
+)
 from weightarith.kernels.formats import BF16, F16, F32, NO_ANCHOR, TILE
 
 Bytes = NDArray[np.uint8]
@@ -139,32 +148,71 @@ def _case(terms: Terms, anchor_code: int, added: bool, out_code: int) -> int:
 
 
 @_compiled
-def _sum_change(
-    workspace: Bytes, terms: Terms, anchor: int, start: int, size: int, change: Doubles, inner: Doubles
-) -> None:
-    """Write the change that bfloat16 operands make to `change`."""
+def _is_difference(terms: Terms, group: int) -> bool:
+    """Return whether a group is one operand less another, or less the anchor."""
+    _rows, _codes, signs, ends, _multipliers, origins = terms
+    k = ends[group - 1] if group else 0
+    if ends[group] - k == 2:
+        return bool(origins[group] == 0.0 and signs[k] == -signs[k + 1])
+    return bool(ends[group] - k == 1 and origins[group] == signs[k])
+
+
+@_compiled
+def _difference(
+    workspace: Bytes, terms: Terms, anchor: int, start: int, size: int, group: int
+) -> tuple[Any, Any, float]:
+    """Return minuend, subtrahend and multiplier of such a group, the sign in the multiplier."""
+    rows, _codes, signs, ends, multipliers, _origins = terms
+    k = ends[group - 1] if group else 0
+    minuend = workspace[rows[k]].view(np.uint16)[start : start + size]
+    other = anchor if ends[group] - k == 1 else rows[k + 1]
+    return minuend, workspace[other].view(np.uint16)[start : start + size], signs[k] * multipliers[group]
+
+
+@_compiled
+def _sum_tile(
+    workspace: Bytes, terms: Terms, anchor: int, out: int, start: int, size: int, account: Doubles
+) -> Any:
+    """Do one tile of bfloat16 on bfloat16; return False, the account untouched, if it is not for this way."""
+    wanted, made = carray(room_for_singles(), (TILE,)), carray(room_for_halves(), (TILE,))
+    held = workspace[anchor].view(np.uint16)[start : start + size]
+    groups = terms[4].size
+    if groups <= 2 and _is_difference(terms, 0) and _is_difference(terms, groups - 1):
+        one, two, multiplier = _difference(workspace, terms, anchor, start, size, 0)
+        if groups == 1:
+            bfloat16.sum_of_difference(one, two, multiplier, held, made, wanted, size)
+        else:
+            three, four, factor = _difference(workspace, terms, anchor, start, size, 1)
+            bfloat16.sum_of_differences(one, two, multiplier, three, four, factor, held, made, wanted, size)
+    else:
+        change = carray(room_for_doubles(), (TILE,))
+        _sum_change(workspace, terms, anchor, start, size, change)
+        bfloat16.round_tile(held, change, made, wanted, size)
+    if bfloat16.is_small(wanted, made, size):
+        return False
+    written = workspace[out].view(np.uint16)[start : start + size]
+    for i in range(size):
+        written[i] = made[i]
+    return bfloat16.account_tile(held, wanted, made, size, account)
+
+
+@_compiled
+def _sum_change(workspace: Bytes, terms: Terms, anchor: int, start: int, size: int, change: Doubles) -> None:
+    """Write the change that any number of bfloat16 operands make to `change`."""
     rows, _codes, signs, ends, multipliers, origins = terms
+    inner = carray(room_for_doubles(), (TILE,))
     stop = start + size
-    held = workspace[anchor].view(np.uint16)[start:stop]
     change[:size] = 0.0
     k = 0
     for group in range(ends.size):
-        one = workspace[rows[k]].view(np.uint16)[start:stop]
-        members = ends[group] - k
-        if members == 1 and origins[group] != 0.0:
-            bfloat16.add_pair(one, signs[k], held, -origins[group], multipliers[group], change, size)
-        elif members == 2 and origins[group] == 0.0:
-            two = workspace[rows[k + 1]].view(np.uint16)[start:stop]
-            bfloat16.add_pair(one, signs[k], two, signs[k + 1], multipliers[group], change, size)
-        else:
-            inner[:size] = 0.0
-            for member in range(k, ends[group]):
-                raw = workspace[rows[member]].view(np.uint16)[start:stop]
-                bfloat16.add_one(raw, signs[member], inner, size)
-            if origins[group] != 0.0:
-                bfloat16.add_one(held, -origins[group], inner, size)
-            _add_scaled(change, inner, multipliers[group], size)
-        k = ends[group]
+        inner[:size] = 0.0
+        while k < ends[group]:
+            bfloat16.add_one(workspace[rows[k]].view(np.uint16)[start:stop], signs[k], inner, size)
+            k += 1
+        if origins[group] != 0.0:
+            held = workspace[anchor].view(np.uint16)[start:stop]
+            bfloat16.add_one(held, -origins[group], inner, size)
+        _add_scaled(change, inner, multipliers[group], size)
 
 
 @_compiled
@@ -216,11 +264,14 @@ def combine(
     out_code: int,
     count: int,
     account: Doubles,
-    scratch: Doubles,  # (5, TILE)
-    wanted: NDArray[np.float32],  # (TILE)
 ) -> None:
-    """Do what `linear.combine` says, with room for five tiles of float64 and one of float32."""
-    change, before, total, inner, nothing = scratch[0], scratch[1], scratch[2], scratch[3], scratch[4]
+    """Do what `linear.combine` says."""
+    change, before, total = (
+        carray(room_for_doubles(), (TILE,)),
+        carray(room_for_doubles(), (TILE,)),
+        carray(room_for_doubles(), (TILE,)),
+    )
+    inner, nothing = carray(room_for_doubles(), (TILE,)), carray(room_for_doubles(), (TILE,))
     nothing[:] = 0.0
     held = anchor != NO_ANCHOR
     case = (
@@ -228,13 +279,8 @@ def combine(
     )
     for start in range(0, count, TILE):
         size = min(TILE, count - start)
-        if case == SUM:
-            _sum_change(workspace, terms, anchor, start, size, change, inner)
-            point = workspace[anchor].view(np.uint16)[start : start + size]
-            written = workspace[out].view(np.uint16)[start : start + size]
-            bfloat16.round_tile(point, change, written, wanted, size)
-            if bfloat16.account_tile(point, wanted, written, size, account):
-                continue
+        if case == SUM and _sum_tile(workspace, terms, anchor, out, start, size, account):
+            continue
         if case == DIFFERENCE and _difference_tile(workspace, terms, anchor, out, start, size, account):
             continue
         if held:
@@ -254,7 +300,7 @@ def _combine(
     workspace: Any, stride: int, height: int, rows: Any, codes: Any, signs: Any, operands: int,
     ends: Any, multipliers: Any, origins: Any, groups: int, anchor: int, anchor_code: int, added: int,
     left: Any, left_rows: int, right: Any, rank: int, columns: int, first: int,
-    out: int, out_code: int, count: int, account: Any, scratch: Any, wanted: Any,
+    out: int, out_code: int, count: int, account: Any,
 ) -> None:  # fmt: skip
     terms = (
         carray(rows, (operands,)), carray(codes, (operands,)), carray(signs, (operands,)),
@@ -263,7 +309,7 @@ def _combine(
     combine(
         carray(workspace, (height, stride)), terms, anchor, anchor_code, added != 0,
         carray(left, (left_rows, rank)), carray(right, (rank, columns)), first, out, out_code, count,
-        carray(account, (ACCOUNTS,)), carray(scratch, (5, TILE)), carray(wanted, (TILE,)),
+        carray(account, (ACCOUNTS,)),
     )  # fmt: skip
 
 

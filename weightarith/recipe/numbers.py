@@ -1,8 +1,9 @@
-"""Numbers as recipes hold them: exact decimals, within the range a coefficient may have."""
+"""Numbers as recipes hold them: exact decimals within the range a coefficient may have, and sizes."""
 
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from fractions import Fraction
 
 NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+\-−]?[0-9]+)?")
@@ -29,3 +30,18 @@ def in_range(value: Fraction) -> bool:
     if max(value.numerator.bit_length(), value.denominator.bit_length()) > MOST_BITS:
         return False
     return value == 0 or 1 / LARGEST <= abs(value) <= LARGEST
+
+
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?(?:([kmgt])(i?))?b?", re.IGNORECASE)
+
+
+def bytes_in(text: str) -> int | None:
+    """Return the bytes of `5GB` or `512MiB`, None of what is no size.
+
+    Units are of 1000, and of 1024 with an i; a bare number is bytes.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        return None
+    power = " kmgt".index((found[2] or " ").lower())
+    return int(Decimal(found[1]) * (1024 if found[3] else 1000) ** power)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +9,7 @@ from weightarith.engine.settings import SHARD_BYTES, Output, Policy
 from weightarith.errors import quoted
 from weightarith.recipe.caret import listed, nearest
 from weightarith.recipe.fields import choice, table, text
+from weightarith.recipe.numbers import bytes_in
 from weightarith.recipe.strictyaml import Node
 from weightarith.recipe.tokens import canonical
 from weightarith.tensorfile.dtypes import ARITHMETIC, BY_NAME
@@ -22,8 +21,6 @@ DTYPES = ("base", *(name for name, dtype in BY_NAME.items() if dtype.code in ARI
 
 _REFUSE_OR_BASE: tuple[Literal["refuse", "base"], ...] = ("refuse", "base")
 _REFUSE_OR_ALLOW: tuple[Literal["refuse", "allow"], ...] = ("refuse", "allow")
-_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([kKMGT]i?)?B?")
-_UNITS = {"K": 1, "M": 2, "G": 3, "T": 4}
 
 
 def read_policy(node: Node | None) -> Policy:
@@ -70,14 +67,10 @@ def _like(node: Node, inputs: list[str]) -> str:
 
 
 def _bytes(node: Node) -> int:
-    """Return the bytes of `5GB` or `512MiB`: units of 1000, and of 1024 with an i; a bare number is bytes."""
     size = text(node, "a size")
-    found = _SIZE.fullmatch(size)
-    if not found:
+    total = bytes_in(size)
+    if total is None:
         raise node.place.error(f"expected a size, found {quoted(size)}", hint="5GB, 500MB or 512MiB")
-    unit = found[2] or ""
-    factor = (1024 if unit.endswith("i") else 1000) ** _UNITS.get(unit[:1].upper(), 0)
-    total = int(Decimal(found[1]) * factor)
     if total < 1:
         raise node.place.error(f"a shard of {size} holds nothing")
     return total
