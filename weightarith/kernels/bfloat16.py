@@ -20,6 +20,7 @@ Doubles = NDArray[np.float64]
 _ZERO = np.float32(0)
 _EXPONENT = np.uint16(0x7F80)
 _NORMAL = np.float32(2.0**-126)  # the smallest normal bfloat16
+_TINY = np.float32(2.0**-60)
 # inlined, so that it shows to whom a tile belongs; see `bits.room_for_halves`
 _compiled = njit(nogil=True, error_model="numpy", forceinline=True)
 _any_order = njit(
@@ -62,6 +63,32 @@ def sum_of_differences(
 
 
 @_compiled
+def sum_from_anchor(
+    one: Halves, multiplier: float, anchor: Halves, out: Halves, wanted: Singles, count: int
+) -> None:
+    """Do the same for the change `multiplier · (one − anchor)`, which needs the anchor once."""
+    for i in range(count):
+        before = np.float64(bf16_to_f32(anchor[i]))
+        change = multiplier * (np.float64(bf16_to_f32(one[i])) - before) + 0.0
+        out[i] = normal_to_bf16(before + change if change != 0.0 else before)
+        wanted[i] = np.float32(change)
+
+
+@_compiled
+def sum_of_two_from_anchor(
+    one: Halves, multiplier: float, two: Halves, factor: float, anchor: Halves, out: Halves,
+    wanted: Singles, count: int,
+) -> None:  # fmt: skip
+    """Do the same for the change `multiplier · (one − anchor) + factor · (two − anchor)`."""
+    for i in range(count):
+        before = np.float64(bf16_to_f32(anchor[i]))
+        change = multiplier * (np.float64(bf16_to_f32(one[i])) - before) + 0.0
+        change += factor * (np.float64(bf16_to_f32(two[i])) - before)
+        out[i] = normal_to_bf16(before + change if change != 0.0 else before)
+        wanted[i] = np.float32(change)
+
+
+@_compiled
 def add_one(raw: Halves, sign: float, inner: Doubles, count: int) -> None:
     """Add `sign · raw` to `inner`."""
     for i in range(count):
@@ -81,8 +108,12 @@ def round_tile(anchor: Halves, change: Doubles, out: Halves, wanted: Singles, co
 
 
 @_any_order
-def is_small(wanted: Singles, out: Halves, count: int) -> bool:
-    """Return whether a changed result is zero or too small to be normal, and so may be rounded wrong."""
+def is_small(anchor: Halves, wanted: Singles, out: Halves, count: int) -> bool:
+    """Return whether a changed result is too small to be normal, and so may be rounded wrong.
+
+    Where the anchor is not tiny itself, such a result is zero and right: in float64 a difference of numbers
+    that large is zero or far above 2⁻¹²⁶.
+    """
     suspect = np.uint16(0)
     for i in range(count):
         suspect |= np.uint16((out[i] & _EXPONENT) == 0)
@@ -90,7 +121,8 @@ def is_small(wanted: Singles, out: Halves, count: int) -> bool:
         return False
     small = _ZERO
     for i in range(count):
-        small += np.float32((abs(bf16_to_f32(out[i])) < _NORMAL) & (wanted[i] != _ZERO))
+        tiny = (abs(bf16_to_f32(out[i])) < _NORMAL) & (abs(bf16_to_f32(anchor[i])) < _TINY)
+        small += np.float32(tiny & (wanted[i] != _ZERO))
     return bool(small != _ZERO)
 
 

@@ -176,19 +176,23 @@ def _sum_tile(
     """Do one tile of bfloat16 on bfloat16; return False, the account untouched, if it is not for this way."""
     wanted, made = carray(room_for_singles(), (TILE,)), carray(room_for_halves(), (TILE,))
     held = workspace[anchor].view(np.uint16)[start : start + size]
-    groups = terms[4].size
+    groups, origins = terms[4].size, terms[5]
     if groups <= 2 and _is_difference(terms, 0) and _is_difference(terms, groups - 1):
         one, two, multiplier = _difference(workspace, terms, anchor, start, size, 0)
-        if groups == 1:
+        three, four, factor = _difference(workspace, terms, anchor, start, size, groups - 1)
+        if groups == 1 and origins[0] != 0.0:
+            bfloat16.sum_from_anchor(one, multiplier, held, made, wanted, size)
+        elif groups == 1:
             bfloat16.sum_of_difference(one, two, multiplier, held, made, wanted, size)
+        elif origins[0] != 0.0 and origins[1] != 0.0:
+            bfloat16.sum_of_two_from_anchor(one, multiplier, three, factor, held, made, wanted, size)
         else:
-            three, four, factor = _difference(workspace, terms, anchor, start, size, 1)
             bfloat16.sum_of_differences(one, two, multiplier, three, four, factor, held, made, wanted, size)
     else:
         change = carray(room_for_doubles(), (TILE,))
         _sum_change(workspace, terms, anchor, start, size, change)
         bfloat16.round_tile(held, change, made, wanted, size)
-    if bfloat16.is_small(wanted, made, size):
+    if bfloat16.is_small(held, wanted, made, size):
         return False
     written = workspace[out].view(np.uint16)[start : start + size]
     for i in range(size):
