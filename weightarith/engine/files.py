@@ -17,6 +17,9 @@ from weightarith.store.stage import disk_error
 from weightarith.tensorfile.model import Stored, TensorFile
 from weightarith.tensorfile.reader import OpenFile
 
+WINDOW = 8 << 20
+"""Bytes of an output that the disk is told to begin with at a time (8 MiB)."""
+
 _WRITE = 2  # SYNC_FILE_RANGE_WRITE: begin to write these bytes to the disk, and do not wait
 
 
@@ -24,8 +27,9 @@ _WRITE = 2  # SYNC_FILE_RANGE_WRITE: begin to write these bytes to the disk, and
 def _sync_file_range() -> Any:
     """Return Linux's `sync_file_range`, None elsewhere.
 
-    Called after each block it keeps the disk at work from the start; without it most of the bytes wait for
-    the `fsync` at the end, and the run with them. What it says does not matter: `fsync` has the last word.
+    Called for each window that was filled, it keeps the disk at work from the start; without it most bytes
+    wait for the `fsync` at the end, and the run with them. What it says does not matter, nor whether a thread
+    is still at work in the window: `fsync` has the last word.
     """
     found: Any = getattr(ctypes.CDLL(None), "sync_file_range", None)
     if found is not None:
@@ -93,8 +97,8 @@ class Outputs:
         except OSError as error:
             raise disk_error(error, self._paths[index]) from error
         begin = _sync_file_range()
-        if begin is not None:
-            begin(self._descriptors[index], offset, len(data), _WRITE)
+        if begin is not None and offset >= WINDOW and offset % WINDOW < len(data):  # the first in its window
+            begin(self._descriptors[index], offset // WINDOW * WINDOW - WINDOW, WINDOW, _WRITE)
 
     def flush(self) -> None:
         """Bring every byte to the disk.
