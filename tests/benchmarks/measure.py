@@ -78,7 +78,8 @@ def alternate(
     """Run every case once a round, and return the costs of each case by its name.
 
     Args:
-        cases: what to run, in this order.
+        cases: what to run; each round begins with the next of them, since one pays for the memory that the
+            one before it used up.
         rounds: how often.
         before: called at the start of each round, to read the inputs into memory.
         report: called with a line of text after each run.
@@ -86,7 +87,8 @@ def alternate(
     costs: dict[str, list[Cost]] = {case.name: [] for case in cases}
     for number in range(1, rounds + 1):
         before()
-        for case in cases:
+        first = (number - 1) % len(cases)
+        for case in (*cases[first:], *cases[:first]):
             if case.output is not None:
                 clear(case.output)
             os.sync()  # or what the case before left unwritten would be written during this one

@@ -27,7 +27,10 @@ import llvmlite.binding as llvm  # type: ignore[import-untyped]  # it has no stu
 
 from weightarith.kernels.formats import SIGNATURES
 
-SOURCES = ("accounts.py", "bfloat16.py", "bits.py", "formats.py", "loops.py", "machine.py", "reductions.py")
+SOURCES = (
+    "accounts.py", "bfloat16.py", "bits.py", "conversions.py", "formats.py", "loops.py", "machine.py",
+    "reductions.py", "shortcuts.py",
+)  # fmt: skip
 """Files of this folder that the machine code depends on."""
 
 _ONE_AT_A_TIME = Lock()  # a second engine would be let go, and its memory, while its code still runs

@@ -9,8 +9,8 @@ import numpy as np
 from numba import carray, njit  # type: ignore[attr-defined]  # its stubs forget carray
 from numpy.typing import NDArray
 
+from weightarith.kernels.conversions import decode
 from weightarith.kernels.formats import LARGEST, NONFINITE_ELEMENTS, SQUARES, SUMMARY, TILE, ZEROS
-from weightarith.kernels.loops import decode
 
 _WITHOUT_SIGN = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 _INFINITY = np.int64(0x7FF0_0000_0000_0000)  # the bits of it; those of every NaN are greater
