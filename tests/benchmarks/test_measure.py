@@ -37,7 +37,7 @@ def test_a_command_that_fails_is_an_error_with_what_it_printed() -> None:
         cost_of(_python("print('too bad'); raise SystemExit(3)"))
 
 
-def test_every_round_runs_every_case_with_a_fresh_output(tmp_path: Path) -> None:
+def test_every_round_runs_every_case_with_a_fresh_output_and_begins_with_the_next(tmp_path: Path) -> None:
     program = "import pathlib, sys; pathlib.Path(sys.argv[1]).mkdir()"  # fails where it is there already
     cases = [
         Case(name, (*_python(program), str(tmp_path / name)), tmp_path / name) for name in ("one", "other")
@@ -46,7 +46,7 @@ def test_every_round_runs_every_case_with_a_fresh_output(tmp_path: Path) -> None
     costs = alternate(cases, 2, before=lambda: None, report=lines.append)
     assert {name: len(found) for name, found in costs.items()} == {"one": 2, "other": 2}
     assert [line.split(":")[:2] for line in lines] == [
-        ["round 1", " one"], ["round 1", " other"], ["round 2", " one"], ["round 2", " other"],
+        ["round 1", " one"], ["round 1", " other"], ["round 2", " other"], ["round 2", " one"],
     ]  # fmt: skip
 
 
