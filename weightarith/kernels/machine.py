@@ -14,8 +14,8 @@ import ctypes
 import hashlib
 import os
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -123,24 +123,50 @@ def _keep(code: bytes, place: Path) -> None:
 
 def _compiled() -> bytes:
     """Return an object file of every entry, made by Numba for this processor."""
-    from numba import cfunc, config, types
+    from numba import cfunc, types
 
     from weightarith.kernels import loops, reductions
 
-    vars(config).update(CPU_NAME=llvm.get_host_cpu_name(), CPU_FEATURES=_features())
-
     whole = llvm.parse_assembly("")
-    for name, function in {**loops.ENTRIES, **reductions.ENTRIES}.items():
-        made: Any = cfunc(types.void(*(loops.C_TYPES[letter] for letter in SIGNATURES[name])))(function)
-        module = llvm.parse_assembly(made.inspect_llvm())
-        module.get_function(made.native_name).name = _PREFIX + name
-        whole.link_in(module)
-    missing = [one.name for one in (*whole.functions, *whole.global_variables) if one.is_declaration]
-    foreign = [name for name in missing if not name.startswith(("llvm.", *_NEVER_CALLED))]
-    if foreign:
-        raise RuntimeError(f"the kernels call {', '.join(foreign)}, which nothing here provides")
-    names = "\n".join(name for name in missing if not name.startswith("llvm.")).encode()
+    with _numba_for_this_processor():
+        for name, function in {**loops.ENTRIES, **reductions.ENTRIES}.items():
+            made: Any = cfunc(types.void(*(loops.C_TYPES[letter] for letter in SIGNATURES[name])))(function)
+            module = llvm.parse_assembly(made.inspect_llvm())
+            module.get_function(made.native_name).name = _PREFIX + name
+            whole.link_in(module)
+    names = "\n".join(_set_apart(whole)).encode()
     return len(names).to_bytes(4, "little") + names + bytes(_target().emit_object(whole))
+
+
+def _set_apart(module: Any) -> list[str]:
+    """Give names of our own to what the dead error paths of a module call, and return them.
+
+    LLVM knows one table of symbols in a process: under its own name, what `_linked` says of `NRT_Free` would
+    hold for every other program that Numba compiles there.
+    """
+    named = []
+    for one in [one for one in (*module.functions, *module.global_variables) if one.is_declaration]:
+        if one.name.startswith("llvm."):
+            continue
+        if not one.name.startswith(_NEVER_CALLED):
+            raise RuntimeError(f"the kernels call {one.name}, which nothing here provides")
+        one.name = f"{_PREFIX}never_{one.name}"
+        named.append(one.name)
+    return named
+
+
+@contextmanager
+def _numba_for_this_processor() -> Iterator[None]:
+    """Have Numba use all that this processor has, and leave its settings as they were."""
+    from numba import config
+
+    settings = vars(config)
+    before = {key: settings[key] for key in ("CPU_NAME", "CPU_FEATURES")}
+    settings.update(CPU_NAME=llvm.get_host_cpu_name(), CPU_FEATURES=_features())
+    try:
+        yield
+    finally:
+        settings.update(before)
 
 
 def _linked(code: bytes) -> Entries:
