@@ -209,3 +209,24 @@ def test_a_path_is_looked_up_a_fixed_number_of_times_however_many_tensors(
         found.append(len(looked_up))
 
     assert found[0] == found[1]
+
+
+def test_a_rule_must_touch_what_it_weighs_and_not_just_some_tensor_of_the_result(models: Models) -> None:
+    base = models("base", embed=rows(1, 2), up=rows(1))
+    vector = models.vector("v", up=rows(1, code="F32"))
+    only_embeddings = Selection((Rule(Fraction(0), roles=("embed",)),))
+
+    refused(
+        base + vector.weighted(only_embeddings), 2, "a rule matches no tensor: role embed; 1 tensors were"
+    )
+
+
+def test_the_base_stays_the_base_where_a_weighted_difference_takes_it_away_again(models: Models) -> None:
+    base = models("base", embed=rows(-0.0, 2), up=rows(1))
+    tuned = models("tuned", embed=rows(0.0, 2), up=rows(3))
+    half = (tuned - base).weighted(Selection((Rule(Fraction(0), roles=("embed",)),)))
+
+    told = fates(plan(base + half))
+
+    assert told[EMBED] == ("copied", "base (nothing is added here)")
+    assert told[UP][0] == "changed"
