@@ -1,7 +1,7 @@
 """Documentation that runs: every fenced block of README.md and docs/, page by page, beside tiny models.
 
 `python` blocks are executed; those of one page share their names. `yaml` blocks are recipes: each is saved as
-the file its first line names (`# steer.yaml`) and merged. In `console` and `bash` blocks the commands after
+the file its first line names (`# steer.yaml`) and merged, which must fail where the line goes on `(refused)`. In `console` and `bash` blocks the commands after
 `$ weightarith` are run: they must exit with 0, or with the number that a following `$ echo $?` shows, and
 print what stands below them, if anything does, where `...` is any text. A block that cannot run has a line
 `<!--- skip: next "reason" -->` above it.
@@ -124,15 +124,16 @@ def run_console(example: Example) -> str | None:
 def run_recipe(example: Example) -> str | None:
     """Save a recipe under its name and merge it into a folder of its own; return what went wrong."""
     text = str(example.parsed)
-    first = text.partition("\n")[0]
-    if not (first.startswith("# ") and first.endswith(".yaml")):
+    first, _, refused = text.partition("\n")[0].partition(" (")
+    if not (first.startswith("# ") and first.endswith(".yaml") and refused in ("", "refused)")):
         return "the first line of a recipe names its file: # NAME.yaml"
     recipe = Path(first[2:])
     recipe.write_text(text, encoding="utf-8")
     output = Path("checked", f"{recipe.stem}-{example.line}")
     output.parent.mkdir(exist_ok=True)
     status, printed = weightarith(["merge", str(recipe), "-o", str(output)])
-    return f"exit status {status}: weightarith merge {recipe}\n{printed}" if status else None
+    right = (status != 0) == bool(refused)
+    return None if right else f"exit status {status}: weightarith merge {recipe}\n{printed}"
 
 
 pytest_collect_file = Sybil(

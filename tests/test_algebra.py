@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import Tiny
-from weightarith.algebra import Checkpoint, Leaf, Linear, Number, Sum, Vector, exact, shown
+from weightarith.algebra import Checkpoint, Leaf, Linear, Number, Sum, Vector, exact
 from weightarith.errors import DegreeError, RecipeError, UnsupportedError
 from weightarith.store import Kind, Source
 from weightarith.weighting import Rule, Selection
+from weightarith.wording import shown
 
 
 def leaf(label: str, kind: Kind = "checkpoint", path: str = "") -> Leaf:

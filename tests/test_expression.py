@@ -188,11 +188,7 @@ def test_an_unknown_name_is_shown_with_those_that_are_known(text: str, shown: st
         ("v @ w", "@ w", "unexpected character '@' (COMMERCIAL AT)"),
         ("v + \u200bw", "\u200bw", "unexpected character U+200B (ZERO WIDTH SPACE)"),
         ("٣*v", "٣*v", "unexpected character '٣' (ARABIC-INDIC DIGIT THREE)"),
-        (
-            "project(v, onto=w)",
-            "project(v, onto=w)",
-            "unknown function 'project'; functions are mean, restrict",
-        ),
+        ("projct(v, onto=w)", "projct(v, onto=w)", "'project' instead of 'projct'"),
         ("maen(v)", "maen(v)", "'mean' instead of 'maen'"),
         ("2*mean", "mean", "mean is a function, not a name"),
         ("mean()", "mean()", "mean() of nothing"),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests import tiny as models
 from tests.conftest import Tiny
 from weightarith.algebra import Checkpoint, Linear, Vector
-from weightarith.engine.settings import Output, Policy
+from weightarith.engine.settings import UNNAMED, Output, Policy
 from weightarith.errors import DegreeError, InvalidFileError, RecipeError, UnsupportedError, WeightArithError
 from weightarith.recipe import Recipe, load_recipe, parse_recipe
 from weightarith.tensorfile.dtypes import DTYPES
@@ -87,7 +87,7 @@ def test_every_recipe_of_the_repository_is_read_without_a_warning(path: Path, ki
     assert found.output is not None
     assert found.output.path.parent == kitchen
     for term in found.total.terms:
-        names = [*term.leaf.source.tensors, *term.leaf.source.factors]
+        names = [name for leaf in term.leaf.leaves for name in (*leaf.source.tensors, *leaf.source.factors)]
         for weighting in term.weightings:
             weighting.check(names)
 
@@ -189,6 +189,17 @@ def test_what_is_never_used_is_a_warning(tiny: Tiny) -> None:
     )
     used = "params: {k: 1}\nselect: [{on: v, scale: k}]\noutput: {path: o, like: ft}\n"
     assert recipe("base + v", used, folder=tiny.base.parent).warnings == ()
+    assert recipe("base + v", "output: {tokenizer: ft}\n", folder=tiny.base.parent).warnings == ()
+
+
+def test_an_output_may_say_its_form_and_no_path(tiny: Tiny) -> None:
+    more = "output: {dtype: float32, like: ft, tokenizer: base, chat_template: auto}\n"
+    found = recipe("base + v", more, folder=tiny.base.parent)
+
+    assert found.output is not None
+    assert (found.output.path, found.output.like, found.output.tokenizer) == (UNNAMED, "ft", "base")
+    assert found.output.chat_template == "auto"
+    assert [model.label for model in found.output.others] == ["ft"]
 
 
 def test_policy_and_output_are_what_they_say(tiny: Tiny) -> None:
@@ -281,7 +292,11 @@ BAD: list[tuple[str, str, str]] = [
     (v("~"), "r.yaml:2:27: expected a path for v, found nothing", ""),
     (v('"a\\0b"'), "r.yaml:2:27: a path for v holds the control character U+0000", ""),
     (v("{modle: x}"), "r.yaml:2:28: unknown key 'modle'; keys of input v are", "'model'"),
-    (v("{minus: base}"), "r.yaml:2:27: input v needs one of model, vector and adapter; this has none", ""),
+    (
+        v("{minus: base}"),
+        "r.yaml:2:27: input v needs one of model, vector, adapter, direction; this has none",
+        "",
+    ),
     (v("{model: a, vector: b}"), "; this has model and vector", ""),
     (v("{model: a, minus: bse}"), "minus of v is 'bse', which is no input; other", "'base'"),
     (v("{model: a, minus: v}"), "minus of v is itself", ""),
@@ -347,7 +362,6 @@ BAD: list[tuple[str, str, str]] = [
         "",
     ),
     (HEAD + "output: steered/", "r.yaml:4:9: expected output, a mapping (key: value), found 'steered/'", ""),
-    (HEAD + "output: {dtype: base}", "r.yaml:4:9: output needs the key path", ""),
     (HEAD + "output: {path: o, dtype: bf16}", "r.yaml:4:26: expected dtype to be base or ", "'bfloat16'"),
     (HEAD + "output: {path: o, shard_size: big}", "r.yaml:4:31: expected a size, found 'big'", "5GB"),
     (HEAD + "output: {path: o, shard_size: 0.1B}", "a shard of 0.1B holds nothing", ""),
@@ -357,6 +371,14 @@ BAD: list[tuple[str, str, str]] = [
         "'base'",
     ),
     (HEAD + "output: {path: o, like: v}", "like: v, and v is no model", ""),
+    (HEAD + "output: {tokenizer: bse}", "r.yaml:4:21: tokenizer: 'bse' is no input; inputs are", "'base'"),
+    (HEAD + "output: {tokenizer: v}", "tokenizer: v, and v is no model", ""),
+    (
+        HEAD + "output: {chat_template: chatml}",
+        "r.yaml:4:25: expected chat_template to be auto or",
+        "{{ … }}",
+    ),
+    (HEAD + "output: {chat_template: ~}", "r.yaml:4:25: expected a chat template, found nothing", ""),
 ]
 
 

@@ -31,62 +31,101 @@ if TYPE_CHECKING:
         VerificationError,
         WeightArithError,
     )
+    from weightarith.lowrank import export_adapter, save_compressed
+    from weightarith.operators.field import Blockwise, Field, Mixed, Product, Rowwise, Tensors, Whole
+    from weightarith.operators.operator import Operator, Option
     from weightarith.recipe import Recipe, load_recipe, parse_expression, parse_recipe
     from weightarith.saving import save
 
 _HOMES = {
+    "Blockwise": "operators.field",
     "Checkpoint": "algebra",
     "DegreeError": "errors",
+    "Field": "operators.field",
     "HubError": "errors",
     "IncompatibleError": "errors",
     "Interrupted": "errors",
     "InvalidFileError": "errors",
     "LockedError": "errors",
+    "Mixed": "operators.field",
     "NonFiniteError": "errors",
+    "Operator": "operators.operator",
+    "Option": "operators.operator",
     "Policy": "engine.settings",
+    "Product": "operators.field",
     "Recipe": "recipe",
     "RecipeError": "errors",
+    "Rowwise": "operators.field",
     "StorageError": "errors",
     "Sum": "algebra",
     "TargetError": "errors",
+    "Tensors": "operators.field",
     "UnsupportedError": "errors",
     "Vector": "algebra",
     "VerificationError": "errors",
     "WeightArithError": "errors",
+    "Whole": "operators.field",
+    "export_adapter": "lowrank",
     "load_recipe": "recipe",
     "parse_expression": "recipe",
     "parse_recipe": "recipe",
     "save": "saving",
+    "save_compressed": "lowrank",
 }
 
+_OPERATORS = frozenset((
+    "abliterate", "arcee_fusion", "breadcrumbs", "breadcrumbs_ties", "compress", "core_space", "dare",
+    "dare_linear", "dare_ties", "della", "della_linear", "elect", "expo", "ext_sub", "fisher", "int8",
+    "iso_c", "iso_cts", "karcher", "knots", "linear", "lines", "magprune", "model_stock", "multislerp",
+    "nearswap", "nuslerp", "passthrough", "project", "ram", "ramplus", "reject", "safe_lora", "sce",
+    "sign", "slerp", "subspace_boosting", "task_arithmetic", "ties", "trim", "tsv",
+))  # fmt: skip
+"""Names of `operators.table.OPERATORS`, written out so that a look at the package imports none of them."""
+
 __all__ = [
+    "Blockwise",
     "Checkpoint",
     "DegreeError",
+    "Field",
     "HubError",
     "IncompatibleError",
     "Interrupted",
     "InvalidFileError",
     "LockedError",
+    "Mixed",
     "NonFiniteError",
+    "Operator",
+    "Option",
     "Policy",
+    "Product",
     "Recipe",
     "RecipeError",
+    "Rowwise",
     "StorageError",
     "Sum",
     "TargetError",
+    "Tensors",
     "UnsupportedError",
     "Vector",
     "VerificationError",
     "WeightArithError",
+    "Whole",
+    "export_adapter",
     "load_recipe",
     "parse_expression",
     "parse_recipe",
     "save",
+    "save_compressed",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Return a public name, importing its module on first use, so that `--help` pays for none of them."""
+    """Return a public name, importing its module on first use, so that `--help` pays for none of them.
+
+    Operators are public by the names they have in recipes: `weightarith.ties([v, w], density=0.2)`.
+    """
+    if name in _OPERATORS:
+        return import_module("weightarith.operators.table").OPERATORS[name]
     if name not in _HOMES:
         raise AttributeError(f"module 'weightarith' has no attribute {name!r}")
     return getattr(import_module(f"weightarith.{_HOMES[name]}"), name)
@@ -94,4 +133,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """Return the public names."""
-    return sorted(__all__)
+    return sorted({*__all__, *_OPERATORS})

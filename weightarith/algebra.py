@@ -10,7 +10,7 @@ section 2, https://arxiv.org/abs/2212.04089
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -21,6 +21,7 @@ from typing import Literal
 from weightarith.errors import DegreeError, RecipeError, UnsupportedError, quoted
 from weightarith.store import Source, open_source
 from weightarith.weighting import Weighting
+from weightarith.wording import diagnosis, remedy, shown, shown_sum
 
 Number = int | float | Fraction | Decimal
 ZERO, ONE = Fraction(0), Fraction(1)
@@ -82,27 +83,64 @@ class Linear:
         return Sum(tuple(replace(term, weightings=(*term.weightings, weighting)) for term in self.terms))
 
 
+class Atom(Linear):
+    """What a sum is made of: an input, or what an operator makes of other sums.
+
+    Attributes:
+        label: its name in a recipe, its path, or the call that makes it.
+        point: whether it is a checkpoint; if not, it is a vector.
+    """
+
+    label: str
+    point: bool
+
+    @property
+    def key(self) -> str:
+        """What makes two atoms the same, whatever they are called."""
+        raise NotImplementedError
+
+    def written(self, name: Callable[[str], str]) -> str:
+        """Return the label, with the label of every input passed through `name`."""
+        raise NotImplementedError
+
+    @property
+    def leaves(self) -> tuple[Leaf, ...]:
+        """The inputs it rests on, in order of first appearance."""
+        raise NotImplementedError
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The atom itself, once."""
+        return (Term(self, ONE),)
+
+
 @dataclass(frozen=True, eq=False)
-class Leaf(Linear):
+class Leaf(Atom):
     """One opened input. `label` is its name in a recipe, or its path; equal paths are equal inputs."""
 
     source: Source
     label: str
 
     @cached_property
-    def key(self) -> str:
-        """What makes two leaves the same input, whatever they are called; asked for at every tensor."""
-        return str(self.source.path.resolve())
+    def key(self) -> str:  # asked for at every tensor
+        """The path of the input, and what was done to its layers."""
+        return f"{self.source.path.resolve()}{self.source.edit}"
+
+    def written(self, name: Callable[[str], str]) -> str:
+        """Return what `name` makes of the label."""
+        return name(self.label)
 
     @property
-    def terms(self) -> tuple[Term, ...]:
-        """The leaf itself, once."""
-        return (Term(self, ONE),)
+    def leaves(self) -> tuple[Leaf, ...]:
+        """The input itself."""
+        return (self,)
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint(Leaf):
     """All weights of one model, a point; only headers have been read."""
+
+    point = True
 
     @classmethod
     def open(cls, path: str | Path, *, label: str = "") -> Checkpoint:
@@ -123,6 +161,7 @@ class Vector(Leaf):
     whole, and only `trained − base` is a displacement.
     """
 
+    point = False
     base: Checkpoint | None = None
 
     @classmethod
@@ -138,7 +177,7 @@ class Vector(Leaf):
     @cached_property
     def key(self) -> str:
         """The path, and that of the base where one is given."""
-        path = str(self.source.path.resolve())
+        path = f"{self.source.path.resolve()}{self.source.edit}"
         return f"{path}|{self.base.key}" if self.base else path
 
 
@@ -154,7 +193,7 @@ def _opened(path: str | Path, wanted: Literal["checkpoint", "vector"]) -> Source
 class Term:
     """One summand: a coefficient, what it multiplies, and how that varies from tensor to tensor."""
 
-    leaf: Leaf
+    leaf: Atom
     coefficient: Fraction
     weightings: tuple[Weighting, ...] = ()
 
@@ -189,8 +228,8 @@ class Sum(Linear):
 
     @property
     def checkpoints(self) -> tuple[Term, ...]:
-        """The terms whose leaf is a point."""
-        return tuple(term for term in self.summands if isinstance(term.leaf, Checkpoint))
+        """The terms on points."""
+        return tuple(term for term in self.summands if term.leaf.point)
 
     @property
     def kind(self) -> Literal["checkpoint", "vector"]:
@@ -203,15 +242,20 @@ class Sum(Linear):
             return "checkpoint"
         if self.degree == 0:
             return "vector"
+        models = [(term.coefficient, term.leaf.label) for term in self.checkpoints if term.coefficient]
         raise DegreeError(
-            f"{_diagnosis(self)}: coefficients on checkpoints sum to {shown(self.degree)}, "
+            f"{diagnosis(str(self), models)}: coefficients on checkpoints sum to {shown(self.degree)}, "
             "and only 1 (a checkpoint) or 0 (a vector) has a meaning",
-            hint=_remedy(self),
+            hint=remedy(models),
         )
 
-    def __str__(self) -> str:
+    def written(self, name: Callable[[str], str]) -> str:
+        """Return the sum in words, with the label of every input passed through `name`."""
         present = (term for term in self.summands if term.coefficient)
-        return shown_sum((term.coefficient, term.leaf.label + term.mark) for term in present)
+        return shown_sum((term.coefficient, term.leaf.written(name) + term.mark) for term in present)
+
+    def __str__(self) -> str:
+        return self.written(str)
 
 
 def collect(terms: Iterable[Term]) -> Sum:
@@ -222,49 +266,3 @@ def collect(terms: Iterable[Term]) -> Sum:
         known = found.get(key)
         found[key] = replace(known, coefficient=known.coefficient + term.coefficient) if known else term
     return Sum(tuple(found.values()))
-
-
-def shown(number: Fraction) -> str:
-    """Return `number` as people write it: 1.5, or 1/3 where no short decimal is equal to it."""
-    try:
-        decimal = f"{float(number):.12g}"
-    except OverflowError:
-        return str(number)
-    return decimal if Fraction(decimal) == number else str(number)
-
-
-def shown_sum(parts: Iterable[tuple[Fraction, str]]) -> str:
-    """Return `a + 1.5·b − c` for coefficients and labels, `0` for none."""
-    text = ""
-    for number, label in parts:
-        sign = "−" if number < 0 else "+"
-        size = "" if abs(number) == 1 else f"{shown(abs(number))}·"
-        text += f" {sign} {size}{label}" if text else f"{'−' if number < 0 else ''}{size}{label}"
-    return text or "0"
-
-
-def _diagnosis(total: Sum) -> str:
-    models = [term for term in total.checkpoints if term.coefficient]
-    if len(models) == 1:
-        number, label = models[0].coefficient, models[0].leaf.label
-        return f"{label} is only subtracted" if number == -1 else f"{shown(number)}·{label} is a scaled model"
-    if all(term.coefficient == 1 for term in models):
-        return f"this adds {'two' if len(models) == 2 else len(models)} models"
-    return f"{total} mixes models without meaning"
-
-
-def _remedy(total: Sum) -> str:
-    models = {term.leaf.label: term.coefficient for term in total.checkpoints if term.coefficient}
-    origin = "base" if "base" in models else next(iter(models))
-    others = [label for label in models if label != origin]
-    if not others and models[origin] < 0:
-        return f"a model minus it: model - {origin}"
-    if not others:
-        return f"scale a difference instead: {origin} + k*(model - {origin})"
-    if any(number != 1 for number in models.values()):
-        signed = (("-" if models[label] < 0 else "+", abs(models[label]), label) for label in others)
-        return origin + "".join(f" {sign} {shown(size)}*({label} - {origin})" for sign, size, label in signed)
-    mean = f"0.5*({' + '.join(models)})" if len(models) == 2 else f"({' + '.join(models)})/{len(models)}"
-    if origin == "base":
-        return f"{mean}, or base{''.join(f' + k*({label} - base)' for label in others)}"
-    return f"{mean}, or {origin}{''.join(f' + ({label} - base)' for label in others)}"

@@ -6,7 +6,7 @@ A factored displacement is never multiplied out: with B = Q·R and Aᵀ = P·S, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,10 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from weightarith.kernels.encodings import decode_block
+from weightarith.kernels.formats import F64
 from weightarith.kernels.linear import CODES, decode
 from weightarith.kernels.reduce import LARGEST, NONFINITE, SQUARES, SUMMARY, ZEROS, summarise
 from weightarith.names import layer_of, role_of
-from weightarith.store import Factored, Matrix, Source
+from weightarith.store import Encoded, Factored, Matrix, Source
 from weightarith.tensorfile.model import Stored
 from weightarith.tensorfile.reader import OpenFile
 
@@ -63,16 +65,19 @@ def norms(
         progress: called with the bytes read so far.
 
     Raises:
-        InvalidFileError: a file changed since its header was read.
+        InvalidFileError: a file changed since its header was read, or an encoded tensor is flawed.
         StorageError: the disk failed.
     """
-    wanted = {name: stored for name, stored in source.tensors.items() if stored.info.dtype.arithmetic}
+    wanted: dict[str, Stored | Encoded] = {
+        name: stored for name, stored in source.tensors.items() if stored.info.dtype.arithmetic
+    }
+    wanted |= source.encoded
     with ExitStack() as stack:
         files = {id(file): stack.enter_context(OpenFile(file)) for file in source.files}
         found: dict[str, Norm] = {}
         moved = 0
         with ThreadPoolExecutor(threads) as pool:
-            tasks = ((name, stored, files[id(stored.file)]) for name, stored in wanted.items())
+            tasks = ((name, held, files) for name, held in wanted.items())
             for name, nbytes, measured in pool.map(_measured, tasks):
                 found[name] = measured
                 moved += nbytes
@@ -109,24 +114,46 @@ def _grouped(found: dict[str, Norm], key: Callable[[str], str]) -> dict[str, flo
     return {group: total(groups[group]) for group in ordered}
 
 
-def _measured(task: tuple[str, Stored, OpenFile]) -> tuple[str, int, Norm]:
-    name, stored, file = task
-    summary = _summary(stored, file, 1.0)
+Files = Mapping[int, OpenFile]
+"""Open files, by what `id` says of theirs."""
+
+
+def _measured(task: tuple[str, Stored | Encoded, Files]) -> tuple[str, int, Norm]:
+    name, held, files = task
+    summary = _summary(held, files, 1.0)
     largest = float(summary[LARGEST])
     norm = math.sqrt(summary[SQUARES])
     if largest and not _SAFE[0] < largest < _SAFE[1]:  # only float64 holds such numbers
         scale = math.ldexp(1.0, min(-math.frexp(largest)[1], 1000))  # a power of two: exact
-        norm = math.sqrt(_summary(stored, file, scale)[SQUARES]) / scale
-    counts = (stored.info.count, int(summary[ZEROS]), int(summary[NONFINITE]))
-    return name, stored.info.nbytes, Norm(norm, largest, *counts)
+        norm = math.sqrt(_summary(held, files, scale)[SQUARES]) / scale
+    count, nbytes = (held if isinstance(held, Encoded) else held.info).count, _nbytes(held)
+    return name, nbytes, Norm(norm, largest, count, int(summary[ZEROS]), int(summary[NONFINITE]))
 
 
-def _summary(stored: Stored, file: OpenFile, scale: float) -> NDArray[np.float64]:
+def _nbytes(held: Stored | Encoded) -> int:
+    return held.nbytes if isinstance(held, Encoded) else held.info.nbytes
+
+
+def _summary(held: Stored | Encoded, files: Files, scale: float) -> NDArray[np.float64]:
     summary = np.zeros(SUMMARY)
-    code = CODES[stored.info.dtype.code]
-    for block, count in _blocks(stored, file):
+    if isinstance(held, Encoded):
+        for numbers in _decoded(held, files):
+            summarise(numbers.view(np.uint8), F64, numbers.size, scale, summary)
+        return summary
+    code = CODES[held.info.dtype.code]
+    for block, count in _blocks(held, files[id(held.file)]):
         summarise(block, code, count, scale, summary)
     return summary
+
+
+def _decoded(encoded: Encoded, files: Files) -> Iterator[NDArray[np.float64]]:
+    def read(part: str, start: int, buffer: memoryview) -> None:
+        stored = encoded.parts[part]
+        files[id(stored.file)].read_into(buffer, stored.info.start + start)
+
+    most = max(BLOCK_BYTES // 8, 1)
+    for start in range(0, encoded.count, most):
+        yield decode_block(encoded, start, min(most, encoded.count - start), read)
 
 
 def _blocks(stored: Stored, file: OpenFile) -> Iterator[tuple[NDArray[np.uint8], int]]:

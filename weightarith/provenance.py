@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path, PurePath
 
-from weightarith.algebra import Checkpoint, Leaf, Sum, Vector, shown_sum
+from weightarith.algebra import Checkpoint, Leaf, Sum, Vector
 from weightarith.store import Source
+from weightarith.wording import shown_sum
 
 SPEC = "1"
 CARD_LIMIT = 1_000_000  # characters of a model card that are looked at
@@ -26,9 +27,10 @@ def plain_label(label: str) -> str:
 
 
 def space_of(source: Source) -> str:
-    """Return the fingerprint of a weight space: names and shapes of tensors, whatever file they lie in."""
+    """Return the fingerprint of a weight space: names and shapes of tensors, however they are stored."""
     shapes = {name: list(stored.info.shape) for name, stored in source.tensors.items()}
     shapes |= {name: list(factored.shape) for name, factored in source.factors.items()}
+    shapes |= {name: list(encoded.shape) for name, encoded in source.encoded.items()}
     shapes |= {name: list(stored.info.shape) for name, stored in source.replaced.items()}
     return hashlib.sha256(json.dumps(shapes, sort_keys=True).encode()).hexdigest()
 
@@ -36,7 +38,7 @@ def space_of(source: Source) -> str:
 def expression_of(total: Sum) -> str:
     """Return the flattened sum with labels that may be published, what is subtracted last."""
     present = [term for term in total.terms if term.coefficient]
-    parts = [(term.coefficient, plain_label(term.leaf.label) + term.mark) for term in present]
+    parts = [(term.coefficient, term.leaf.written(plain_label) + term.mark) for term in present]
     return shown_sum(sorted(parts, key=lambda part: (part[0] < 0, part[1], part[0])))
 
 
@@ -140,7 +142,8 @@ def _card_bases(card: str) -> set[str]:
 
 
 def _leaves(total: Sum) -> Iterable[Leaf]:
-    unique = {term.leaf.key: term.leaf for term in total.terms if term.coefficient}
+    present = (term.leaf for term in total.terms if term.coefficient)
+    unique = {leaf.key: leaf for atom in present for leaf in atom.leaves}
     return sorted(unique.values(), key=lambda leaf: leaf.label)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from weightarith.algebra import Leaf
 from weightarith.engine.blocks import Outcome
-from weightarith.engine.gather import leaves_read
+from weightarith.engine.frame import leaves_read
 from weightarith.engine.plan import BLOCK_BYTES, Job, Plan
 from weightarith.kernels.accounts import CHANGED, CROSS, INTENDED, NONFINITE, REALISED
 from weightarith.provenance import NUMERICS
@@ -37,7 +37,7 @@ def write_receipt(plan: Plan, outcome: Outcome, *, recipe: str = "") -> Receipt:
         "expression": str(plan.total),
         "recipe": recipe,
         "anchor": plan.anchor,
-        "inputs": [_input(leaf) for leaf in leaves_read(plan.total)],
+        "inputs": [about_input(leaf) for leaf in leaves_read(plan.total)],
         "policy": vars(plan.policy),
         "numerics": {**NUMERICS, "checksum": f"xxh3-128, of block digests above {BLOCK_BYTES} bytes"},
         "files": {file.name: file.size for file in plan.files},
@@ -75,7 +75,8 @@ def to_bytes(receipt: Mapping[str, Any]) -> bytes:
     return (json.dumps(receipt, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def _input(leaf: Leaf) -> dict[str, Any]:
+def about_input(leaf: Leaf) -> dict[str, Any]:
+    """Return what is recorded of an input: what it is, and its files as their headers identify them."""
     files = {
         file.path.name: {"bytes": file.stamp.size, "header_sha256": file.header_sha256}
         for file in leaf.source.files
@@ -85,21 +86,25 @@ def _input(leaf: Leaf) -> dict[str, Any]:
 
 def _tensor(job: Job, checksum: str, account: Any) -> dict[str, Any]:
     record: dict[str, Any] = {"dtype": job.dtype.code, "shape": list(job.shape), "xxh3": checksum}
-    return {**record, **_change(account)} if job.action == "compute" else record
+    if job.encoding is not None:
+        record["encoding"] = job.encoding
+    measured = job.action == "compute" or (job.encoding is not None and job.is_main) or account[INTENDED] > 0
+    return {**record, **_change(account)} if measured else record
 
 
 def _change(account: Any) -> dict[str, Any]:
     intended, realised, cross = (float(account[entry]) for entry in (INTENDED, REALISED, CROSS))
     both = math.sqrt(intended) * math.sqrt(realised)
     return {
-        "intended": _rounded(math.sqrt(intended)),
-        "realised": _rounded(math.sqrt(realised)),
-        "gain": _rounded(cross / intended) if intended else None,
-        "cosine": _rounded(cross / both) if both else None,
+        "intended": rounded_sum(math.sqrt(intended)),
+        "realised": rounded_sum(math.sqrt(realised)),
+        "gain": rounded_sum(cross / intended) if intended else None,
+        "cosine": rounded_sum(cross / both) if both else None,
         "elements_changed": int(account[CHANGED]),
         "elements_nonfinite": int(account[NONFINITE]),
     }
 
 
-def _rounded(number: float) -> float | None:
+def rounded_sum(number: float) -> float | None:
+    """Return a sum to the digits that mean something, None where it is not finite."""
     return float(f"{number:.{DIGITS}g}") if math.isfinite(number) else None

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from weightarith.algebra import Linear, Sum, collect
-from weightarith.engine.build import anchor_of, build_plan
-from weightarith.engine.gather import leaves_read
+from weightarith.algebra import Checkpoint, Linear, Sum, collect
+from weightarith.engine.build import build_plan
+from weightarith.engine.chat import checked_template
+from weightarith.engine.config import config_with_dtype
+from weightarith.engine.frame import leaves_read
 from weightarith.engine.plan import Plan
 from weightarith.engine.settings import SHARD_BYTES, Output, Policy
 from weightarith.engine.shards import index_of
-from weightarith.engine.sidecars import config_with_dtype
+from weightarith.engine.sidecars import CONFIG
 from weightarith.errors import RecipeError, TargetError, quoted
+from weightarith.operators.anchor import anchor_of
 from weightarith.provenance import vector_metadata
 from weightarith.receipt import Receipt, to_bytes, write_receipt
 from weightarith.store.stage import check_target, receipt_path, staged, write_small
 from weightarith.tensorfile.dtypes import ARITHMETIC, BY_NAME, DType
+from weightarith.tensorfile.encoded import PARTS, Kind
 
 REALISED_ENOUGH = 0.95
 """Below this gain a result is worth a warning: rounding ate more than a twentieth of the change."""
@@ -37,8 +41,11 @@ def save(
     path: str | Path,
     *,
     dtype: str | None = None,
+    encoding: str | None = None,
     shard_size: int = SHARD_BYTES,
-    like: str = "",
+    like: str | Checkpoint = "",
+    tokenizer: str | Checkpoint = "",
+    chat_template: str = "",
     policy: Policy | None = None,
     overwrite: bool = False,
     device: str = "auto",
@@ -50,8 +57,12 @@ def save(
         total: a sum of degree 1 or 0, such as `base + 1.5 * (positive - negative)`.
         path: a folder, or a single file ending in `.safetensors`.
         dtype: `float32`, `bfloat16`, `float16` or `float64`; None keeps the base's (float32 for a vector).
+        encoding: of a vector's matrices, in fewer bits: `sign`, `int8`, `sparse`; the receipt tells the loss.
         shard_size: bytes of tensors in one file, at most.
-        like: label of the checkpoint whose config and tokenizer are copied; the base's by default.
+        like: the checkpoint whose config and tokenizer are copied, or its label; the base's by default.
+        tokenizer: the checkpoint whose tokenizer is copied instead, or its label; its tokens must be those of
+            the models whose embeddings are combined.
+        chat_template: the text of a Jinja template, or `auto`, the one that most of the models have.
         policy: what may happen where inputs disagree; None refuses every disagreement.
         overwrite: replace an earlier output of weightarith.
         device: `cpu`, `cuda`, `torch` (torch on the CPU) or `auto`.
@@ -60,9 +71,18 @@ def save(
     Raises:
         WeightArithError: see `weightarith.errors`; nothing is left behind and an old output stays whole.
     """
-    output = Output(Path(path), dtype_named(dtype), shard_size, like, overwrite)
+    template = checked_template(chat_template) if chat_template else ""
+    output = Output(
+        Path(path), dtype_named(dtype), shard_size, _label(like), overwrite, encoding_named(encoding),
+        tokenizer=_label(tokenizer), chat_template=template,
+        others=tuple(one for one in (like, tokenizer) if isinstance(one, Checkpoint)),
+    )  # fmt: skip
     plan = draw(collect(total.terms), output, policy=policy)
     return carry_out(plan, Run(device, threads))
+
+
+def _label(model: str | Checkpoint) -> str:
+    return model.label if isinstance(model, Checkpoint) else model
 
 
 def dtype_named(name: str | None) -> DType | None:
@@ -79,8 +99,25 @@ def dtype_named(name: str | None) -> DType | None:
     return BY_NAME[name]
 
 
-def draw(total: Sum, output: Output, *, policy: Policy | None = None) -> Plan:
+def encoding_named(name: str | None) -> Kind | None:
+    """Return the encoding called `name`, None for None.
+
+    Raises:
+        RecipeError: none is called so.
+    """
+    found: Kind | None = next((kind for kind in PARTS if kind == name), None)
+    if found is None and name is not None:
+        raise RecipeError(f"unknown encoding {quoted(name)}; known are {', '.join(PARTS)}")
+    return found
+
+
+def draw(
+    total: Sum, output: Output, *, policy: Policy | None = None, kept: Mapping[str, int] | None = None
+) -> Plan:
     """Return the plan that writes `total` to `output`, the target checked; headers are read, nothing written.
+
+    Of a sparse output the plan has room for every element, unless `kept` tells how many there are of each
+    tensor: see `with_counts`.
 
     Raises:
         WeightArithError: the sum has no meaning, inputs do not fit, or the target must not be written.
@@ -88,17 +125,23 @@ def draw(total: Sum, output: Output, *, policy: Policy | None = None) -> Plan:
     metadata = {"format": "pt"}
     if total.kind == "vector":
         metadata |= vector_metadata(total, anchor_of(total))
-    plan = build_plan(total, output, policy=policy, metadata=metadata)
-    _refuse_model_name(plan)
+    plan = build_plan(total, output, policy=policy, metadata=metadata, kept=kept)
+    _refuse_misleading_name(plan)
     sources = [leaf.source for leaf in leaves_read(total)]
     inputs = [source.path for source in sources] + [file.path for each in sources for file in each.files]
     check_target(output.path, inputs, overwrite=output.overwrite)
     return plan
 
 
-def _refuse_model_name(plan: Plan) -> None:
-    """Refuse to write a vector where transformers would load it as the weights of a model."""
+def _refuse_misleading_name(plan: Plan) -> None:
+    """Refuse to write a sum where other programs would take it for something else."""
     path = plan.output.path
+    if path.suffix == ".gguf":
+        raise TargetError(
+            f"{quoted(str(path))} is the name of a GGUF file, and a {plan.kind} is written as safetensors",
+            hint="an adapter for llama.cpp: weightarith compress VECTOR --rank 32 --format gguf -o OUT.gguf",
+        )
+    # transformers would load it as the weights of a model
     if plan.kind == "vector" and path.name == "model.safetensors" and (path.parent / "config.json").exists():
         raise TargetError(
             f"{quoted(str(path))} is a vector's, and beside config.json it would load as a broken model",
@@ -106,8 +149,25 @@ def _refuse_model_name(plan: Plan) -> None:
         )
 
 
+def with_counts(plan: Plan, run: Run | None = None) -> Plan:
+    """Return a plan whose sparse tensors have room for just what is not zero in them; others as they are.
+
+    It takes a pass over the inputs. What rounds to zero in the output's dtype counts as zero.
+
+    Raises:
+        WeightArithError: an input cannot be read, or holds what must not be written.
+    """
+    from weightarith.engine.devices import count_nonzeros
+
+    if not plan.uncounted:
+        return plan
+    run = run or Run()
+    kept = count_nonzeros(plan, device=run.device, threads=run.threads, progress=run.progress)
+    return draw(plan.total, plan.output, policy=plan.policy, kept=kept)
+
+
 def carry_out(plan: Plan, run: Run | None = None, *, recipe: str = "") -> Receipt:
-    """Run a plan, publish its output at once or not at all, and return the receipt.
+    """Run a plan, counted if need be, publish its output at once or not at all, and return the receipt.
 
     Raises:
         WeightArithError: nothing is left behind, and what stood at the target is whole.
@@ -115,6 +175,7 @@ def carry_out(plan: Plan, run: Run | None = None, *, recipe: str = "") -> Receip
     from weightarith.engine.devices import execute
 
     run = run or Run()
+    plan = with_counts(plan, run)
     with staged(plan.output.path, needed=plan.write_bytes, overwrite=plan.output.overwrite) as stage:
         outcome = execute(plan, stage, device=run.device, threads=run.threads, progress=run.progress)
         _write_sidecars(plan, stage)
@@ -126,19 +187,24 @@ def carry_out(plan: Plan, run: Run | None = None, *, recipe: str = "") -> Receip
 def _write_sidecars(plan: Plan, stage: Path) -> None:
     dtype = _config_dtype(plan)
     for path in plan.copies:
-        content = path.read_bytes()
-        if path.name == "config.json" and dtype is not None:
-            content = config_with_dtype(content, dtype.name)
-        write_small(stage / path.name, content)
+        _write_small(stage, path.name, path.read_bytes(), dtype)
+    for name, content in plan.written.items():
+        _write_small(stage, name, content, dtype)
     if plan.output.path.suffix != ".safetensors":
         index = index_of(plan.files, "model" if plan.kind == "checkpoint" else "vector")
         if index is not None:
             write_small(stage / index[0], index[1])
 
 
+def _write_small(stage: Path, name: str, content: bytes, dtype: DType | None) -> None:
+    if name == CONFIG and dtype is not None:
+        content = config_with_dtype(content, dtype.name)
+    write_small(stage / name, content)
+
+
 def _config_dtype(plan: Plan) -> DType | None:
     """Return the dtype that config.json must name, None where the copied one is that of the weights."""
-    if plan.output.dtype is not None or not plan.output.like:
+    if plan.output.dtype is not None or not (plan.output.like or CONFIG in plan.written):
         return plan.output.dtype
     stored = {job.dtype for job in plan.jobs if job.dtype.arithmetic}
     return stored.pop() if len(stored) == 1 else None

@@ -106,3 +106,51 @@ class Schedule:
                 f"a schedule needs layers, and none of {len(names)} tensor names has a layer number",
                 hint="scale by name instead, with select:",
             )
+
+
+@dataclass(frozen=True)
+class Where:
+    """`inside` where the name of a tensor is like `pattern`, `otherwise` everywhere else."""
+
+    pattern: str
+    inside: Fraction | Varying
+    otherwise: Fraction | Varying
+
+    def factor(self, name: str, depth: int) -> Fraction:
+        """Return the number on the side of the pattern that `name` is on."""
+        return value_at(self.inside if fnmatchcase(name, self.pattern) else self.otherwise, name, depth)
+
+    def check(self, names: Collection[str]) -> None:
+        """Raise RecipeError if the pattern matches none of `names`, or a side touches none of its own."""
+        inside = [name for name in names if fnmatchcase(name, self.pattern)]
+        if not inside:
+            Selection((Rule(ONE, pattern=self.pattern),)).check(names)
+        if not isinstance(self.inside, Fraction):
+            self.inside.check(inside)
+        if not isinstance(self.otherwise, Fraction):
+            self.otherwise.check([name for name in names if not fnmatchcase(name, self.pattern)])
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A weighting multiplied by a number."""
+
+    weighting: Varying
+    by: Fraction
+
+    def factor(self, name: str, depth: int) -> Fraction:
+        """Return the product at `name`."""
+        return self.by * self.weighting.factor(name, depth)
+
+    def check(self, names: Collection[str]) -> None:
+        """Raise RecipeError if the weighting touches none of `names`."""
+        self.weighting.check(names)
+
+
+Varying = Selection | Schedule | Where | Scaled
+"""A number that may differ from tensor to tensor; it can be an option, and it can multiply a vector."""
+
+
+def value_at(number: Fraction | Varying, name: str, depth: int) -> Fraction:
+    """Return a number that may differ from tensor to tensor, at `name` in a model of `depth` layers."""
+    return number if isinstance(number, Fraction) else number.factor(name, depth)

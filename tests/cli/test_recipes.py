@@ -135,6 +135,22 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(folder: Path, run: Run) ->
     assert sorted(folder.iterdir()) == before
 
 
+def test_a_plan_tells_which_files_are_written_anew(folder: Path, run: Run) -> None:
+    text = 'weightarith: 1\ninputs: {a: ./base, b: ./finetuned}\nexpression: stack(a, take(b, "0"))\n'
+    text += 'output: {chat_template: "{{ messages }}"}\n'
+    (folder / "stacked.yaml").write_text(text, encoding="utf-8")
+
+    ran = run("merge", folder / "stacked.yaml", "-o", folder / "out", "--dry-run")
+
+    told = (
+        "  copies generation_config.json, tokenizer_config.json\n  writes chat_template.jinja, config.json\n"
+    )
+    assert ran.stdout.endswith(told)
+    assert run("explain", folder / "stacked.yaml").stdout.endswith(told)
+    found = run("explain", folder / "stacked.yaml", "--json").json
+    assert found["writes"] == ["chat_template.jinja", "config.json"]
+
+
 def test_explain_tells_the_flagship_recipe_in_a_few_lines(folder: Path, run: Run) -> None:
     ran = run("explain", folder / "flagship.yaml")
 
@@ -143,7 +159,8 @@ def test_explain_tells_the_flagship_recipe_in_a_few_lines(folder: Path, run: Run
     assert lines[0] == "checkpoint: base + task_ft + 1.5·(refusal+ − refusal−)"
     assert "model.layers.{0-1}.mlp.*" in [line.split()[0] for line in lines]
     assert "changed: task_ft + 1.5·refusal+ − 1.5·refusal-" in ran.stdout
-    assert len(lines) == 8
+    assert lines[-1].startswith("  copies chat_template.jinja, config.json, ")
+    assert len(lines) == 9
 
 
 def test_explain_json_names_every_tensor(folder: Path, run: Run) -> None:
@@ -153,6 +170,8 @@ def test_explain_json_names_every_tensor(folder: Path, run: Run) -> None:
     assert found["tensors"]["model.layers.0.mlp.up_proj.weight"]["fate"] == "changed"
     assert found["expression"] == "base + task_ft + 1.5·(refusal+ − refusal−)"
     assert found["kind"] == "checkpoint"
+    assert "config.json" in found["copies"]
+    assert found["writes"] == []
 
 
 def test_explain_follows_params_selections_and_schedules(folder: Path, run: Run) -> None:

@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 
+from tests import tiny as models
 from tests.cli.conftest import Run
 from tests.cli.test_recipes import FLAGSHIP
 from tests.conftest import Tiny
@@ -26,21 +28,39 @@ WRITING = {
     "diff": "diff finetuned base",
     "scale": "scale positive -0.5",
     "add": "add positive negative",
+    "project": "project positive --onto negative",
+    "reject": "reject positive negative --over model",
+    "trim": "trim positive --density 0.2",
+    "dare": "dare positive --density 0.5",
+    "compress": "compress positive --rank 4",
     "apply": "apply base positive",
+    "abliterate": "abliterate base --direction direction.safetensors",
     "merge": "merge flagship.yaml",
 }
 READING = {"inspect": "inspect base", "explain": "explain flagship.yaml"}
+TELLING = {
+    "convert": "convert mergekit.yaml",
+    "operators": "operators ties",
+    "check": "check positive --for peft",
+}
+MERGEKIT = """\
+merge_method: linear
+models: [{model: base, parameters: {weight: 1}}, {model: finetuned, parameters: {weight: 3}}]
+dtype: bfloat16
+"""
 
 
 @pytest.fixture
 def folder(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tiny.base.parent / "flagship.yaml").write_text(FLAGSHIP, encoding="utf-8")
+    (tiny.base.parent / "mergekit.yaml").write_text(MERGEKIT, encoding="utf-8")
+    models.save(tiny.base.parent / "direction.safetensors", {"r": np.ones(models.WIDTH)})
     monkeypatch.chdir(tiny.base.parent)
     return tiny.base.parent
 
 
 def test_every_command_is_tried_here() -> None:
-    assert sorted({**WRITING, **READING}) == COMMANDS
+    assert sorted({**WRITING, **READING, **TELLING}) == COMMANDS
 
 
 @pytest.mark.usefixtures("folder")
@@ -67,6 +87,15 @@ def test_a_reading_command_prints_to_stdout(command: str, run: Run) -> None:
     assert (shown.status, shown.stderr) == (0, "")
     assert shown.stdout
     assert run(*command.split(), "--json").json["kind"] == "checkpoint"
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("command", TELLING.values(), ids=TELLING)
+def test_a_telling_command_prints_to_stdout(command: str, run: Run) -> None:
+    shown = run(*command.split())
+
+    assert (shown.status, shown.stderr) == (0, "")
+    assert shown.stdout
 
 
 def test_what_stdout_cannot_encode_is_escaped(folder: Path) -> None:

@@ -106,7 +106,11 @@ def read_settings(path: Path) -> Settings:
         InvalidFileError: a value is missing, or of the wrong type.
         UnsupportedError: no LoRA, or a variant of it that is no plain product of two factors.
     """
-    config = read_object(path, CONFIG_LIMIT)
+    return settings_from(path, read_object(path, CONFIG_LIMIT))
+
+
+def settings_from(path: Path, config: Mapping[str, Any]) -> Settings:
+    """Return the settings that `config` holds; errors are as of `read_settings` and name the file `path`."""
     _refuse_others(path, config)
     return Settings(
         path=path,

@@ -16,8 +16,11 @@ from types import FrameType
 import click
 
 from weightarith.cli.arithmetic import add, apply, diff, scale
+from weightarith.cli.checking import check
+from weightarith.cli.compressing import compress
 from weightarith.cli.looking import inspect
-from weightarith.cli.recipes import explain, merge
+from weightarith.cli.operating import abliterate, dare, operators, project, reject, trim
+from weightarith.cli.recipes import convert, explain, merge
 from weightarith.cli.terminal import tell
 from weightarith.errors import Interrupted, StorageError, WeightArithError
 
@@ -52,7 +55,10 @@ def cli() -> None:
     """
 
 
-for _command in (diff, scale, add, apply, merge, explain, inspect):
+for _command in (
+    diff, scale, add, project, reject, trim, dare, compress, apply, abliterate, merge, explain, convert,
+    operators, inspect, check,
+):  # fmt: skip
     cli.add_command(_command)
 
 

@@ -79,7 +79,7 @@ def add(vectors: tuple[str, ...], writing: Writing) -> None:
     "--strength", type=Coefficient(), default="1", show_default=True, metavar="K",
     help="What the vector is multiplied by: an exact decimal or fraction, negative ones included.",
 )  # fmt: skip
-@writing()
+@writing(encoding=False)
 def apply(base: str, vector: str, strength: Fraction, writing: Writing) -> None:
     """Write the model BASE + K·VECTOR.
 

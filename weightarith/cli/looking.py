@@ -85,6 +85,7 @@ def _findings(source: Source, measured: dict[str, Norm]) -> dict[str, Any]:
         "dtypes": _dtypes(source),
         "elements": sum(math.prod(tensor["shape"]) for tensor in tensors.values()),
         "ranks": {str(rank): count for rank, count in _ranks(source)},
+        "encodings": _encodings(source),
         "space": space_of(source),
         "provenance": _provenance(source),
         "tensors": tensors,
@@ -109,7 +110,13 @@ def _ranks(source: Source) -> list[tuple[int, int]]:
     return sorted(Counter(factored.rank for factored in source.factors.values()).items())
 
 
+def _encodings(source: Source) -> dict[str, int]:
+    return dict(sorted(Counter(encoded.kind for encoded in source.encoded.values()).items()))
+
+
 def _tensors(source: Source, measured: Mapping[str, Norm]) -> dict[str, dict[str, Any]]:
+    from weightarith.tensorfile.encoded import MAIN
+
     found: dict[str, dict[str, Any]] = {}
     for name, stored in {**source.tensors, **source.replaced}.items():
         found[name] = {"dtype": stored.info.dtype.code, "shape": list(stored.info.shape)}
@@ -118,6 +125,9 @@ def _tensors(source: Source, measured: Mapping[str, Norm]) -> dict[str, dict[str
     for name, factored in source.factors.items():
         lowrank = {"dtype": factored.left.stored.info.dtype.code, "shape": list(factored.shape)}
         found[name] = {**found.get(name, {}), **lowrank, "rank": factored.rank}
+    for name, encoded in source.encoded.items():
+        dtype = encoded.code(MAIN[encoded.kind])
+        found[name] = {"dtype": dtype, "shape": list(encoded.shape), "encoding": encoded.kind}
     for name, norm in measured.items():
         largest = None if norm.largest is None else _finite(norm.largest)
         found[name] |= {"norm": _finite(norm.norm), "largest": largest, "zeros": norm.zeros}

@@ -70,12 +70,20 @@ class WithNegativeNumbers(click.Command):
         return super().parse_args(ctx, read)
 
 
+_encoding = click.option(
+    "--encoding", type=click.Choice(["sign", "int8", "sparse"]),
+    help="Store the matrices of a vector in fewer bits; what is left of them is reported. A sparse vector is "
+         "made twice: its elements that are not zero are counted first.",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Writing:
     """How a command writes: what every one of them can be told."""
 
     output: Path | None
     dtype: str | None
+    encoding: str | None
     shard_size: int | None
     device: str
     threads: int
@@ -84,14 +92,20 @@ class Writing:
     as_json: bool
 
 
-def writing(*, output_required: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator that gives a command the options of `Writing`, passed as one argument."""
+def writing(
+    *, output_required: bool = True, encoding: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that gives a command the options of `Writing`, passed as one argument.
+
+    A command that cannot write a vector whole, or none at all, takes no `encoding`.
+    """
     options = (
         click.option("-o", "--output", type=click.Path(path_type=Path), required=output_required,
                      help="Where to write: a folder, or a single file where it ends in .safetensors."),
         click.option("--dtype", type=click.Choice(DTYPES), metavar="DTYPE",
                      help=f"Float type of the result, one of {', '.join(DTYPES)}. Without it, or with base, "
                           "a model keeps the base's and a vector is float32."),
+        *[_encoding] * encoding,
         click.option("--shard-size", type=Size(),
                      help="Most bytes of tensors in one file of a folder, such as 512MiB.  [default: 5GB]"),
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "torch"]), default="auto",
@@ -107,7 +121,7 @@ def writing(*, output_required: bool = True) -> Callable[[Callable[..., None]], 
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         def bundled(**given: Any) -> None:
-            fields = {name: given.pop(name) for name in Writing.__dataclass_fields__}
+            fields = {name: given.pop(name, None) for name in Writing.__dataclass_fields__}
             command(**given, writing=Writing(**fields))
 
         bundled.__name__, bundled.__doc__ = command.__name__, command.__doc__

@@ -11,6 +11,7 @@ from weightarith.cli.options import Writing, writing
 
 if TYPE_CHECKING:
     from weightarith.engine.plan import Plan
+    from weightarith.recipe import Recipe
 
 
 def _params(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
@@ -32,22 +33,28 @@ _parameters = click.option(
 )  # fmt: skip
 
 
+_operators = click.option(
+    "--operators", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+    help="A Python file with operators of your own, which the recipe may call. The file is run.",
+)  # fmt: skip
+
+
 @click.command()
 @_recipe
 @_parameters
+@_operators
 @writing(output_required=False)
-def merge(recipe: Path, params: dict[str, str], writing: Writing) -> None:
+def merge(recipe: Path, params: dict[str, str], files: tuple[Path, ...], writing: Writing) -> None:
     """Run a recipe.
 
     RECIPE is a YAML file of named inputs and one expression of them, such as base + 1.5·(pos − neg). Paths
     in a recipe are relative to its folder; -o is relative to where you are, and replaces the output of the
-    recipe.
+    recipe. A mergekit document is run as it is; see convert.
     """
     from weightarith.cli.talk import with_overrides, write_output
     from weightarith.cli.terminal import warn
-    from weightarith.recipe import load_recipe
 
-    read = load_recipe(recipe, params)
+    read = _loaded(recipe, params, files)
     warn(*read.warnings)
     output = with_overrides(read.output, writing)
     write_output(read.total, output, writing, policy=read.policy, recipe=read.text)
@@ -56,8 +63,9 @@ def merge(recipe: Path, params: dict[str, str], writing: Writing) -> None:
 @click.command()
 @_recipe
 @_parameters
+@_operators
 @click.option("--json", "as_json", is_flag=True, help="Print what becomes of every tensor as JSON.")
-def explain(recipe: Path, params: dict[str, str], as_json: bool) -> None:
+def explain(recipe: Path, params: dict[str, str], files: tuple[Path, ...], as_json: bool) -> None:
     """Print what a recipe does to every tensor.
 
     That is the coefficient of every input in it; only headers are read. Tensors that get the same are one
@@ -66,9 +74,8 @@ def explain(recipe: Path, params: dict[str, str], as_json: bool) -> None:
     from weightarith.cli.terminal import warn
     from weightarith.engine.build import build_plan
     from weightarith.engine.settings import Output
-    from weightarith.recipe import load_recipe
 
-    read = load_recipe(recipe, params)
+    read = _loaded(recipe, params, files)
     plan = build_plan(read.total, read.output or Output(Path("result")), policy=read.policy)
     warn(*read.warnings, *plan.warnings)
     if as_json:
@@ -77,7 +84,28 @@ def explain(recipe: Path, params: dict[str, str], as_json: bool) -> None:
         _print(plan, read.expression)
 
 
+@click.command()
+@click.argument("document", metavar="MERGEKIT_YAML", type=click.Path(path_type=Path))
+def convert(document: Path) -> None:
+    """Print a mergekit document as a recipe.
+
+    merge runs either; the recipe says what the document leaves unsaid. Only headers are read, and only where
+    the number of layers matters.
+    """
+    from weightarith.mergekit import convert as converted
+
+    click.echo(converted(document), nl=False)
+
+
+def _loaded(recipe: Path, params: dict[str, str], files: tuple[Path, ...]) -> Recipe:
+    from weightarith.mergekit import load_recipe
+    from weightarith.operators.outside import load_operators
+
+    return load_recipe(recipe, params, operators=[each for file in files for each in load_operators(file)])
+
+
 def _print(plan: Plan, expression: str) -> None:
+    from weightarith.cli.talk import say_beside
     from weightarith.cli.terminal import counted, escaped
     from weightarith.engine.explain import grouped
 
@@ -89,9 +117,11 @@ def _print(plan: Plan, expression: str) -> None:
     names, counts = (max((len(line[column]) for line in lines), default=0) for column in (0, 1))
     for name, count, fate in lines:
         click.echo(f"  {name:<{names}}  {count:>{counts}}  {fate}")
+    say_beside(plan)
 
 
 def _print_json(plan: Plan, expression: str) -> None:
+    from weightarith.cli.talk import beside
     from weightarith.cli.terminal import print_json
 
     tensors: dict[str, dict[str, str]] = {}
@@ -100,4 +130,5 @@ def _print_json(plan: Plan, expression: str) -> None:
             tensors[entry.name]["value"] += f"; {entry.reason}"
         else:
             tensors[entry.name] = {"fate": entry.fate, "value": entry.reason}
-    print_json({"kind": plan.kind, "expression": expression, "sum": str(plan.total), "tensors": tensors})
+    found = {"kind": plan.kind, "expression": expression, "sum": str(plan.total), "tensors": tensors}
+    print_json(found | beside(plan))

@@ -45,6 +45,8 @@ def _facts(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "stored as", ", ".join(f"{code} ×{count}" for code, count in found["dtypes"].items())
     if found["ranks"]:
         yield "factored", ", ".join(f"rank {rank} ×{count}" for rank, count in found["ranks"].items())
+    if found["encodings"]:
+        yield "encoded", ", ".join(f"{kind} ×{count}" for kind, count in found["encodings"].items())
     for key, value in found["provenance"].items():
         if key in WHOLE:
             yield key, printable(_parents(value) if key == "parents" else _plain(value))
@@ -66,6 +68,7 @@ def print_tensors(tensors: Mapping[str, Mapping[str, Any]]) -> None:
 def _cells(tensor: Mapping[str, Any]) -> tuple[str, str, str]:
     shape = " × ".join(str(extent) for extent in tensor["shape"]) or "scalar"
     rank = f" of rank {tensor['rank']}" if "rank" in tensor else ""
+    rank += f" as {tensor['encoding']}" if "encoding" in tensor else ""
     if tensor.get("trained_whole"):
         rank += " trained whole"
     return tensor["dtype"], shape + rank, f"norm {_number(tensor['norm'])}" if "norm" in tensor else ""

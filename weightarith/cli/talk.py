@@ -11,9 +11,17 @@ from weightarith.algebra import Linear, collect
 from weightarith.cli.options import Writing
 from weightarith.cli.terminal import counted, escaped, print_json, printable, progress, size, tell, warn
 from weightarith.engine.plan import Plan
-from weightarith.engine.settings import Output, Policy
+from weightarith.engine.settings import UNNAMED, Output, Policy
 from weightarith.receipt import Receipt, counts
-from weightarith.saving import REALISED_ENOUGH, Run, carry_out, draw, dtype_named
+from weightarith.saving import (
+    REALISED_ENOUGH,
+    Run,
+    carry_out,
+    draw,
+    dtype_named,
+    encoding_named,
+    with_counts,
+)
 from weightarith.store.stage import receipt_path
 
 SHOWN = ("kind", "expression", "anchor", "files", "change", "counts", "warnings")
@@ -36,6 +44,10 @@ def write_output(
         _say_plan(plan, as_json=writing.as_json)
         return
     _say_compiling(plan)
+    if plan.uncounted:
+        tell("counting the elements that are not zero")
+        with progress(plan.counting_bytes) as moved:
+            plan = with_counts(plan, Run(writing.device, writing.threads, moved))
     with progress(plan.read_bytes + plan.write_bytes) as moved:
         receipt = carry_out(plan, Run(writing.device, writing.threads, moved), recipe=recipe)
     _say_receipt(plan, receipt, as_json=writing.as_json, meaning=meaning)
@@ -45,7 +57,7 @@ def _say_compiling(plan: Plan) -> None:
     """Announce the seconds that the first run on a processor takes longer."""
     from weightarith.kernels.machine import is_kept
 
-    if not is_kept() and any(job.action == "compute" for job in plan.jobs):
+    if not is_kept() and any(job.action in ("compute", "encode") for job in plan.jobs):
         tell("compiling the kernels for this processor, once (a few seconds)")
 
 
@@ -57,21 +69,38 @@ def _say_plan(plan: Plan, *, as_json: bool) -> None:
             "output": str(plan.output.path),
             "read_bytes": plan.read_bytes,
             "write_bytes": plan.write_bytes,
+            "counting_bytes": plan.counting_bytes,
             "files": {file.name: file.size for file in plan.files},
-            "copies": [path.name for path in plan.copies],
+            **beside(plan),
             "counts": counts(plan),
             "warnings": list(plan.warnings),
         }
         print_json(found)
         return
     click.echo(f"would write {printable(str(plan.output.path))}: {plan.total}")
-    click.echo(
-        f"  {plan.kind}, {_counted(plan)}; reads {size(plan.read_bytes)}, writes {size(plan.write_bytes)}"
-    )
+    most = "at most " if plan.uncounted else ""
+    written = f"{most}{size(plan.write_bytes)}"
+    click.echo(f"  {plan.kind}, {_counted(plan)}; reads {size(plan.read_bytes)}, writes {written}")
+    if plan.uncounted:
+        click.echo(
+            f"  a pass before that reads {size(plan.counting_bytes)}, to count the elements that are not "
+            "zero: sizes here have room for all of them"
+        )
     for file in plan.files:
-        click.echo(f"  {file.name}  {size(file.size)}, {counted(len(file.jobs), 'tensor')}")
-    if plan.copies:
-        click.echo(f"  copies {', '.join(escaped(path.name) for path in plan.copies)}")
+        click.echo(f"  {file.name}  {most}{size(file.size)}, {counted(len(file.jobs), 'tensor')}")
+    say_beside(plan)
+
+
+def beside(plan: Plan) -> dict[str, list[str]]:
+    """Return the names of the small files beside the weights: those copied, and those written anew."""
+    return {"copies": [path.name for path in plan.copies], "writes": sorted(plan.written)}
+
+
+def say_beside(plan: Plan) -> None:
+    """Print which small files are put beside the weights."""
+    for how, names in beside(plan).items():
+        if names:
+            click.echo(f"  {how} {', '.join(map(escaped, names))}")
 
 
 def _say_receipt(plan: Plan, receipt: Receipt, *, as_json: bool, meaning: str) -> None:
@@ -79,23 +108,28 @@ def _say_receipt(plan: Plan, receipt: Receipt, *, as_json: bool, meaning: str) -
         print_json({"output": str(plan.output.path), **{key: receipt[key] for key in SHOWN}})
     tell(f"{printable(str(plan.output.path))}: {meaning or plan.total}")
     tell(f"  {plan.kind}, {_counted(plan)}, {size(plan.write_bytes)}")
-    _say_change(receipt["change"])
+    _say_change(receipt["change"], plan.output.encoding)
     tell(f"  receipt: {printable(str(receipt_path(plan.output.path)))}")
 
 
-def _say_change(change: dict[str, Any]) -> None:
+def _say_change(change: dict[str, Any], encoding: str | None) -> None:
     if change["gain"] is not None:
         cosine = change["cosine"] or 0
         tell(
-            f"  change of norm {change['intended']:g} asked for, {change['realised']:g} left after rounding "
+            f"  change of norm {change['intended']:g} asked for, {change['realised']:g} left after "
+            f"{f'encoding as {encoding}' if encoding else 'rounding'} "
             f"(gain {change['gain']:.4f}, cosine {cosine:.4f})"
         )
         if min(change["gain"], cosine) < REALISED_ENOUGH:
-            warn(
-                "rounding to the output's dtype swallowed part of the change; --dtype float32 keeps all of it"
-            )
+            warn(_lost(encoding))
     if change["elements_nonfinite"]:
         warn(f"{counted(change['elements_nonfinite'], 'element')} not finite (policy nonfinite: allow)")
+
+
+def _lost(encoding: str | None) -> str:
+    if encoding in ("sign", "int8"):
+        return f"the encoding {encoding} lost part of the change; without one all of it is kept"
+    return "rounding to the output's dtype swallowed part of the change; --dtype float32 keeps all of it"
 
 
 def _counted(plan: Plan) -> str:
@@ -115,13 +149,15 @@ def with_overrides(output: Output | None, writing: Writing) -> Output:
         click.UsageError: neither says where to write.
     """
     path = writing.output
-    if path is None and output is not None:
+    if path is None and output is not None and output.path != UNNAMED:
         path = output.path
     if path is None:
         raise click.UsageError("the recipe names no output: add -o PATH, or output: {path: …} to the recipe")
     settled = replace(output if output is not None else Output(path), path=path, overwrite=writing.overwrite)
     if writing.dtype is not None:
         settled = replace(settled, dtype=dtype_named(writing.dtype))
+    if writing.encoding is not None:
+        settled = replace(settled, encoding=encoding_named(writing.encoding))
     if writing.shard_size is not None:
         settled = replace(settled, shard_bytes=writing.shard_size)
     return settled

@@ -6,14 +6,14 @@ The one place that decides what a missing name, a tied head or another number of
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from weightarith.algebra import Leaf
+from weightarith.algebra import Leaf, Vector
 from weightarith.engine.settings import Policy
 from weightarith.errors import IncompatibleError, quoted, some
 from weightarith.names import role_of
-from weightarith.store import Factored, Source
+from weightarith.store import Encoded, Factored, Source, onto
 from weightarith.tensorfile.model import Stored
 
 EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight")
@@ -22,30 +22,51 @@ HEADS = ("lm_head.weight", "embed_out.weight")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """What one input holds at one name: a dense tensor, factors, or a fully trained replacement."""
+    """What one input holds at one name: a tensor dense or encoded, factors, a fully trained replacement."""
 
     dense: Stored | None = None
     factored: Factored | None = None
     replaced: Stored | None = None
+    encoded: Encoded | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the weight it is or moves."""
-        if self.factored is not None:
-            return self.factored.shape
+        shaped = self.factored or self.encoded
+        if shaped is not None:
+            return shaped.shape
         stored = self.dense or self.replaced
         return stored.info.shape if stored is not None else ()
 
 
 def names_of(source: Source) -> set[str]:
     """Return every tensor name a source holds or moves."""
-    return {*source.tensors, *source.factors, *source.replaced}
+    return {*source.tensors, *source.factors, *source.replaced, *source.encoded}
 
 
 def piece_at(source: Source, name: str) -> Piece | None:
     """Return what `source` holds at `name`, or None."""
-    piece = Piece(source.tensors.get(name), source.factors.get(name), source.replaced.get(name))
-    return piece if piece.dense or piece.factored or piece.replaced else None
+    piece = Piece(
+        source.tensors.get(name),
+        source.factors.get(name),
+        source.replaced.get(name),
+        source.encoded.get(name),
+    )
+    return piece if piece.dense or piece.factored or piece.replaced or piece.encoded else None
+
+
+def named(leaf: Leaf, origin: Leaf | None) -> Leaf:
+    """Return an input under the names of a base, where those it came with are of other programs.
+
+    The base is `origin`, else the one that the input itself is given; without either its names stay its own.
+
+    Raises:
+        IncompatibleError: the base has no tensor, or more than one, that a name can mean.
+    """
+    base = origin if origin is not None or not isinstance(leaf, Vector) else leaf.base
+    if base is None or not leaf.source.own_names:
+        return leaf
+    return replace(leaf, source=onto(leaf.source, names_of(base.source), base.label))
 
 
 def head_of(names: Iterable[str]) -> str | None:

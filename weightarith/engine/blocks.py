@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from threading import Lock
 
 import numpy as np
@@ -39,15 +40,30 @@ class Block:
 
 
 def blocks_of(plan: Plan) -> Iterator[Block]:
-    """Yield every block of a plan, in the order of the output's bytes; comparisons last."""
-    number = 0
-    for file_number, file in enumerate(plan.files):
-        for job, start in zip(file.jobs, file.starts, strict=True):
-            yield from _cut(job, number, file_number, start)
-            number += 1
-    for job in plan.comparisons:
-        yield from _cut(job, number, -1, 0)
-        number += 1
+    """Yield the blocks of jobs that are not bundled, in the order of the output's bytes; comparisons last."""
+    for number, (job, file, start) in enumerate(_placed(plan)):
+        if not job.bundled:
+            yield from _cut(job, number, file, start)
+
+
+def bundles_of(plan: Plan) -> list[tuple[Block, ...]]:
+    """Return the blocks of jobs with operators or encodings, a bundle for each tensor, the largest first.
+
+    An operator is asked for its answer once a tensor, so one thread makes all of it: all its parts if it is
+    stored in several. The largest come first so that no thread is left alone with one at the end.
+    """
+    found: dict[str, list[Block]] = {}
+    for number, (job, file, start) in enumerate(_placed(plan)):
+        if job.bundled:
+            found.setdefault(job.tensor, []).extend(_cut(job, number, file, start))
+    return sorted(map(tuple, found.values()), key=lambda bundle: -prod(bundle[0].job.tensor_shape))
+
+
+def _placed(plan: Plan) -> Iterator[tuple[Job, int, int]]:
+    """Yield every job, the number of its file (-1 for none) and where it begins there."""
+    for number, file in enumerate(plan.files):
+        yield from ((job, number, start) for job, start in zip(file.jobs, file.starts, strict=True))
+    yield from ((job, -1, 0) for job in plan.comparisons)
 
 
 def block_elements(job: Job) -> int:
@@ -97,8 +113,12 @@ class Tally:
     def keep(self, block: Block, done: Done) -> None:
         """Take what is kept of a finished block."""
         self._done[block.number][block.index] = done
+        job = block.job
+        read = block.nbytes * (len(job.operands) + 1)
+        if job.action == "encode":  # its blocks are fewer bytes than what they are made of
+            read = job.read_bytes // block.blocks
         with self._lock:
-            self.moved += block.nbytes * (len(block.job.operands) + 2)
+            self.moved += read + block.nbytes
 
     def outcome(self) -> Outcome:
         """Return what all blocks come to, summed in their order, whichever was finished first."""

@@ -26,23 +26,53 @@ def execute(
         RecipeError: no device is called so, or it is not there, or there are to be fewer than no threads.
         WeightArithError: see the engines.
     """
-    if threads < 0:
-        raise RecipeError(f"{threads} threads can do no work", hint="0 is one for each core")
-    chosen = choose(device, plan.write_bytes)
+    workers = _workers(threads)
+    chosen = choose(device, plan.dense_bytes)
     with Inputs(plan.inputs) as inputs, Outputs(folder, plan.files) as outputs:
         if chosen == "cpu":
             from weightarith.engine import cpu
 
-            outcome = cpu.run(plan, inputs, outputs, threads=threads or cores(), progress=progress)
+            outcome = cpu.run(plan, inputs, outputs, threads=workers, progress=progress)
         else:
             from weightarith.engine import torch_device
 
             outcome = torch_device.run(
-                plan, inputs, outputs, device=chosen, threads=threads or cores(), progress=progress
+                plan, inputs, outputs, device=chosen, threads=workers, progress=progress
             )
         inputs.check_unchanged()
         outputs.flush()
     return outcome
+
+
+def count_nonzeros(
+    plan: Plan, *, device: str = "auto", threads: int = 0, progress: Callable[[int], None]
+) -> dict[str, int]:
+    """Return how many elements of each tensor that `plan` stores sparsely are not zero, by name.
+
+    They are counted where they will be written, since products of factors may differ in the last bit.
+
+    Raises:
+        RecipeError: no device is called so, or it is not there, or there are to be fewer than no threads.
+        WeightArithError: see the engines.
+    """
+    chosen, workers = choose(device, plan.dense_bytes), _workers(threads)
+    with Inputs(plan.inputs) as inputs:
+        if chosen == "cpu":
+            from weightarith.engine import cpu
+
+            found = cpu.count(plan, inputs, threads=workers, progress=progress)
+        else:
+            from weightarith.engine import torch_device
+
+            found = torch_device.count(plan, inputs, device=chosen, threads=workers, progress=progress)
+        inputs.check_unchanged()
+    return found
+
+
+def _workers(threads: int) -> int:
+    if threads < 0:
+        raise RecipeError(f"{threads} threads can do no work", hint="0 is one for each core")
+    return threads or cores()
 
 
 def choose(device: str, write_bytes: int) -> str:

@@ -5,17 +5,20 @@ Only tensors that something is added to are computed; all others are copied, bit
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from math import prod
 
-from weightarith.algebra import ZERO, Leaf, shown
-from weightarith.engine.gather import Dense, Gathered
-from weightarith.engine.plan import Entry, Group, Job, LowRank, Operand
+from weightarith.algebra import Leaf
+from weightarith.engine.frame import Frame
+from weightarith.engine.gather import Coded, Dense, Gathered
+from weightarith.engine.plan import Action, Entry, Form, Job, LowRank
 from weightarith.engine.settings import Policy
-from weightarith.errors import DegreeError, IncompatibleError, RecipeError, UnsupportedError, quoted
+from weightarith.engine.summands import Summand, groups, low_rank
+from weightarith.errors import DegreeError, IncompatibleError, UnsupportedError, quoted
 from weightarith.tensorfile.dtypes import DTYPES, DType
 from weightarith.tensorfile.model import Stored
+from weightarith.wording import shown
 
 _SUMMABLE = "arithmetic is on F64, F32, F16 and BF16"
 
@@ -30,7 +33,7 @@ class Drawing:
 
 
 def draw_weight(
-    drawing: Drawing, name: str, found: Gathered, anchor: Leaf, dtype: DType | None, policy: Policy
+    drawing: Drawing, name: str, found: Gathered, frame: Frame, anchor: Leaf, dtype: DType | None
 ) -> None:
     """Settle one tensor of a checkpoint: `anchor` and what is added to it, stored as `dtype` or as it is.
 
@@ -39,11 +42,12 @@ def draw_weight(
         UnsupportedError: something is to be added to, or of, a dtype without arithmetic.
         IncompatibleError: buffers, or rows that are not there, do not fit.
     """
-    own = found.dense.pop((anchor.key, "dense"))
+    nothing = Dense(anchor.source.tensors[name], anchor.label, point=True)
+    own = found.dense.pop((anchor.key, "dense"), nothing)
     own.coefficient += found.folded
     others = [entry for entry in found.dense.values() if entry.coefficient]
-    factors = _low_rank(name, found) if own.stored.info.count else ()
-    degree = own.coefficient + sum((entry.coefficient for entry in others if entry.point), ZERO)
+    factors = low_rank(name, found) if own.stored.info.count else ()
+    degree = own.coefficient + found.degree
     if degree != 1:
         raise DegreeError(
             f"at {quoted(name)} the coefficients on checkpoints sum to {shown(degree)} and not to 1, "
@@ -52,55 +56,23 @@ def draw_weight(
         )
     stored = own.stored
     if not stored.info.dtype.arithmetic:
-        _draw_buffer(drawing, name, stored, others, bool(factors), policy)
+        _draw_buffer(drawing, name, stored, list(found.everything()), found.packs, frame.policy)
         return
-    _check_arithmetic(name, others)
+    _check_arithmetic(name, found.everything())
     wanted = dtype or stored.info.dtype
-    moved = bool(others or factors or own.coefficient != 1)
+    summands: list[Summand] = [*others, *found.encoded, *found.calls]
+    moved = bool(summands or factors or own.coefficient != 1)
     if not moved and wanted is stored.info.dtype:
         drawing.jobs.append(Job(name, "copy", wanted, stored.info.shape, anchor=stored))
         drawing.ledger.append(Entry(name, "copied", f"{anchor.label} (nothing is added here)"))
         return
-    drawing.jobs.append(
-        Job(name, "compute", wanted, stored.info.shape, stored, groups=_groups(name, others), factors=factors)
-    )
+    shape, added = stored.info.shape, groups(name, summands)
+    drawing.jobs.append(Job(name, "compute", wanted, shape, stored, groups=added, factors=factors))
     found.dense = {(anchor.key, "dense"): own, **found.dense}
     reason = found.formula()
-    if _check_missing_rows(name, stored, anchor, others):
+    if _check_missing_rows(name, stored, anchor, others, found.encoded):
         reason += f" over the rows in common, the other rows as in {anchor.label} (policy vocabulary: base)"
     drawing.ledger.append(Entry(name, "changed", reason))
-
-
-def _low_rank(name: str, found: Gathered) -> tuple[LowRank, ...]:
-    return tuple(LowRank(factored, _double(name, number)) for _, factored, number in found.factors if number)
-
-
-def _groups(name: str, entries: list[Dense], *, anchored: bool = True) -> tuple[Group, ...]:
-    """Return the summands by the size of their coefficient, points measured from the anchor if there is one.
-
-    The anchor's own coefficient follows from that: what the points weigh, it weighs less.
-    """
-    found: dict[Fraction, list[Dense]] = {}
-    for entry in entries:
-        found.setdefault(abs(entry.coefficient), []).append(entry)
-    return tuple(
-        Group(
-            _double(name, size),
-            tuple(
-                Operand(one.stored, 1 if one.coefficient > 0 else -1, "anchor" if one.point else "zero")
-                for one in members
-            ),
-            sum(1 if one.coefficient > 0 else -1 for one in members if one.point) if anchored else 0,
-        )
-        for size, members in found.items()
-    )
-
-
-def _double(name: str, coefficient: Fraction) -> float:
-    try:
-        return float(coefficient)
-    except OverflowError:
-        raise RecipeError(f"a coefficient at {quoted(name)} is too large for a float64") from None
 
 
 def _draw_buffer(
@@ -120,9 +92,8 @@ def _draw_buffer(
 
 
 def draw_displacement(
-    drawing: Drawing, name: str, shape: tuple[int, ...], found: Gathered, anchor: Leaf | None,
-    dtype: DType | None, policy: Policy,
-) -> None:  # fmt: skip
+    drawing: Drawing, name: str, shape: tuple[int, ...], found: Gathered, frame: Frame, dtype: DType | None
+) -> None:
     """Settle one tensor of a vector; what came in factored alone stays factored.
 
     Raises:
@@ -130,59 +101,73 @@ def draw_displacement(
         UnsupportedError: a dtype without arithmetic.
         IncompatibleError: buffers or shapes do not fit.
     """
+    anchor = frame.anchor
     if found.folded and anchor is not None:
-        found.dense[anchor.key, "dense"].coefficient += found.folded
+        found.add((anchor.key, "dense"), anchor.source.tensors[name], anchor.label, True, found.folded)
     dense = [entry for entry in found.dense.values() if entry.coefficient]
-    factors = _low_rank(name, found)
-    degree = sum((entry.coefficient for entry in dense if entry.point), ZERO)
-    if degree != 0:
+    factors = low_rank(name, found)
+    everything = list(found.everything())
+    if found.degree != 0:
         raise DegreeError(
-            f"at {quoted(name)} the coefficients on checkpoints sum to {shown(degree)} and not to 0",
+            f"at {quoted(name)} the coefficients on checkpoints sum to {shown(found.degree)} and not to 0",
             hint="apply the selection to a difference: name one under let",
         )
-    if any(not entry.stored.info.dtype.arithmetic for entry in dense):
-        _draw_comparison(drawing, name, dense, bool(factors), anchor, policy)
+    if any(not entry.stored.info.dtype.arithmetic for entry in everything):
+        _draw_comparison(drawing, name, everything, found.packs, anchor, frame.policy)
         return
-    _check_rows(name, shape, dense)
-    if not dense and not factors:
+    _check_rows(name, shape, dense, found.encoded)
+    if not found.summands() and not factors:
         lacking = "a model lacks it (policy names: base)" if found.folded else "every coefficient is 0"
         drawing.ledger.append(Entry(name, "absent", lacking))
         return
-    double = any(entry.stored.info.dtype.code == "F64" for entry in dense)
-    wanted = dtype or DTYPES["F64" if double else "F32"]
+    wanted = dtype or DTYPES["F64" if found.is_double else "F32"]
     drawing.ledger.append(Entry(name, "changed", found.formula()))
-    if dense:
-        drawing.jobs.append(_dense_job(name, shape, found, anchor, factors, wanted))
+    form = Form(groups(name, found.calls, anchored=False), factors)
+    rank = form.rank(shape) if not dense and not found.encoded and len(shape) == 2 else None
+    if rank is None:
+        drawing.jobs.append(_dense_job(name, shape, found, frame, factors, wanted))
     else:
-        _draw_factors(drawing, name, wanted, factors)
+        _draw_factors(drawing, name, wanted, form, shape, rank)
 
 
 def _dense_job(
-    name: str,
-    shape: tuple[int, ...],
-    found: Gathered,
-    anchor: Leaf | None,
-    factors: tuple[LowRank, ...],
+    name: str, shape: tuple[int, ...], found: Gathered, frame: Frame, factors: tuple[LowRank, ...],
     dtype: DType,
-) -> Job:
-    own = found.dense.pop((anchor.key, "dense"), None) if anchor is not None else None
+) -> Job:  # fmt: skip
+    own = found.dense.pop((frame.anchor.key, "dense"), None) if frame.anchor is not None else None
+    own = own if own is not None and own.coefficient else None
     others = [entry for entry in found.dense.values() if entry.coefficient]
-    only = others[0] if len(others) == 1 and own is None and not factors else None
+    summands: list[Summand] = [*others, *found.encoded, *found.calls]
+    only = others[0] if len(summands) == len(others) == 1 and own is None and not factors else None
     if only is not None and only.coefficient == 1 and only.stored.info.dtype is dtype:
         return Job(name, "copy", dtype, shape, anchor=only.stored)
-    groups = _groups(name, others, anchored=own is not None)
-    measured = any(group.origin for group in groups)
+    added = groups(name, summands, anchored=own is not None)
+    measured = any(group.origin for group in added)
     return Job(
         name, "compute", dtype, shape, own.stored if own is not None and measured else None, kept=False,
-        groups=groups, factors=factors if prod(shape) else (),
+        groups=added, factors=factors if prod(shape) else (),
     )  # fmt: skip
 
 
-def _draw_factors(drawing: Drawing, name: str, dtype: DType, factors: tuple[LowRank, ...]) -> None:
-    rank = sum(low.factored.rank for low in factors)
-    rows, columns = factors[0].factored.shape
-    drawing.jobs.append(Job(f"{name}::A", "right", dtype, (rank, columns), factors=factors))
-    drawing.jobs.append(Job(f"{name}::B", "left", dtype, (rows, rank), factors=factors))
+def _draw_factors(
+    drawing: Drawing, name: str, dtype: DType, form: Form, shape: tuple[int, ...], rank: int
+) -> None:
+    sides: tuple[tuple[str, Action, tuple[int, int]], ...] = (
+        ("A", "right", (rank, shape[1])),
+        ("B", "left", (shape[0], rank)),
+    )
+    for suffix, action, size in sides:
+        drawing.jobs.append(
+            Job(
+                f"{name}::{suffix}",
+                action,
+                dtype,
+                size,
+                groups=form.groups,
+                factors=form.factors,
+                product=shape,
+            )
+        )
 
 
 def _draw_comparison(
@@ -202,7 +187,7 @@ def _draw_comparison(
     drawing.ledger.append(Entry(name, "absent", f"a buffer of {first.info.dtype.code} is no displacement"))
 
 
-def _check_arithmetic(name: str, entries: list[Dense]) -> None:
+def _check_arithmetic(name: str, entries: Iterable[Dense]) -> None:
     for entry in entries:
         if not entry.stored.info.dtype.arithmetic:
             raise UnsupportedError(
@@ -219,7 +204,9 @@ def _check_alike(name: str, stored: Stored, alike: tuple[tuple[str, Stored], ...
             )
 
 
-def _check_missing_rows(name: str, stored: Stored, anchor: Leaf, others: list[Dense]) -> bool:
+def _check_missing_rows(
+    name: str, stored: Stored, anchor: Leaf, others: list[Dense], encoded: list[Coded]
+) -> bool:
     """Return whether some input has another number of rows than the base.
 
     Rows that a model lacks count as the base's own, so there the two must be of one dtype.
@@ -232,14 +219,19 @@ def _check_missing_rows(name: str, stored: Stored, anchor: Leaf, others: list[De
                 f"{stored.info.dtype.code} as in {anchor.label}, whose rows take their place",
                 hint=f"store {entry.label} as {stored.info.dtype.name} first: a recipe of one input",
             )
-    return any(entry.stored.info.shape != stored.info.shape for entry in others)
+    return any(shape != stored.info.shape for shape, _ in _shapes(others, encoded))
 
 
-def _check_rows(name: str, shape: tuple[int, ...], dense: list[Dense]) -> None:
-    for entry in dense:
-        if entry.stored.info.shape != shape:
+def _check_rows(name: str, expected: tuple[int, ...], dense: list[Dense], encoded: list[Coded]) -> None:
+    for shape, label in _shapes(dense, encoded):
+        if shape != expected:
             raise IncompatibleError(
-                f"tensor {quoted(name)}: expected shape {list(shape)}, found "
-                f"{list(entry.stored.info.shape)} in {entry.label}; policy vocabulary: base has a meaning "
-                "only where a model is the result"
+                f"tensor {quoted(name)}: expected shape {list(expected)}, found {list(shape)} in {label}; "
+                "policy vocabulary: base has a meaning only where a model is the result"
             )
+
+
+def _shapes(dense: list[Dense], encoded: list[Coded]) -> list[tuple[tuple[int, ...], str]]:
+    """Return the shape and the label of each summand."""
+    found = [(entry.stored.info.shape, entry.label) for entry in dense]
+    return found + [(entry.encoded.shape, entry.label) for entry in encoded]

@@ -28,10 +28,10 @@ class Factors:
     right: Doubles  # (rank, columns)
 
 
-def load_factors(job: Job, inputs: Inputs) -> Factors:
-    """Return the factors of a job that has some, those of several summands side by side."""
-    left = [_load(low.factored.left, inputs) * _scale(low) for low in job.factors]
-    right = [_load(low.factored.right, inputs) for low in job.factors]
+def load_factors(factors: tuple[LowRank, ...], inputs: Inputs) -> Factors:
+    """Return factored summands, of which there are some, side by side."""
+    left = [_load(low.factored.left, inputs) * _scale(low) for low in factors]
+    right = [_load(low.factored.right, inputs) for low in factors]
     return Factors(np.concatenate(left, axis=1), np.concatenate(right, axis=0))
 
 

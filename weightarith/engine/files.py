@@ -11,8 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from weightarith.engine.plan import OutputFile
 from weightarith.errors import StorageError
+from weightarith.kernels.encodings import Doubles, decode_block
+from weightarith.store import Encoded
 from weightarith.store.stage import disk_error
 from weightarith.tensorfile.model import Stored, TensorFile
 from weightarith.tensorfile.reader import OpenFile
@@ -61,6 +65,21 @@ class Inputs:
         """Raise InvalidFileError if a file was written to since its header was read."""
         for file in self._open.values():
             file.check_unchanged()
+
+
+def decoded(encoded: Encoded, start: int, count: int, inputs: Inputs) -> Doubles:
+    """Return some elements of an encoded displacement, in float64 (count); zero behind its last one.
+
+    Raises:
+        InvalidFileError: its bytes are not what its header says.
+    """
+    held = max(min(count, encoded.count - start), 0)
+    found = decode_block(
+        encoded, start, held, lambda part, at, buffer: inputs.read(encoded.parts[part], at, buffer)
+    )
+    if held == count:
+        return found
+    return np.concatenate([found, np.zeros(count - held)])
 
 
 class Outputs:

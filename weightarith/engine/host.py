@@ -71,8 +71,16 @@ def _copy(block: Block, inputs: Inputs, rows: Sequence[Row]) -> memoryview:
 
 
 def _factor(job: Job, inputs: Inputs) -> memoryview:
-    factors = load_factors(job, inputs)
-    wanted = factors.left if job.action == "left" else factors.right
+    factors = load_factors(job.factors, inputs)
+    return factor_bytes(job, factors.left if job.action == "left" else factors.right, inputs)
+
+
+def factor_bytes(job: Job, wanted: NDArray[np.float64], inputs: Inputs) -> memoryview:
+    """Return a factor in the dtype of its job.
+
+    Raises:
+        NonFiniteError: it is NaN or infinite there.
+    """
     raw = np.empty(-(-job.nbytes // 8) * 8, np.uint8)
     numbers = np.ascontiguousarray(wanted).reshape(-1)
     encode(numbers, raw, CODES[job.dtype.code], 0, job.count)

@@ -6,23 +6,26 @@ copied, and what is left out and why. All devices run the same plan.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from weightarith.algebra import Sum
 from weightarith.engine.settings import Output, Policy
-from weightarith.store import Factored
+from weightarith.operators.operator import Operator
+from weightarith.store import Encoded, Factored
 from weightarith.tensorfile.dtypes import DType
+from weightarith.tensorfile.encoded import MAIN, MARK, Kind
 from weightarith.tensorfile.model import Stored, TensorFile
 
 BLOCK_BYTES = 1 << 19
 """Output bytes of one unit of work: four operands of it fit the second-level cache (512 KiB)."""
 
-Action = Literal["compute", "copy", "left", "right", "compare"]
-"""How a job makes its bytes: a sum of blocks, the anchor's own bytes, one factor of a low-rank tensor, or no
-bytes at all but a check that buffers agree."""
+Action = Literal["compute", "copy", "left", "right", "encode", "compare"]
+"""How a job makes its bytes: a sum of blocks, the anchor's own bytes, one factor of a low-rank tensor, one
+part of an encoded one, or no bytes at all but a check that buffers agree."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,12 +42,22 @@ class Operand:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """An encoded summand of one tensor, added or subtracted; rows that it lacks count as zero."""
+
+    encoded: Encoded
+    sign: Literal[1, -1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """Operands that share a coefficient: `multiplier · (Σ ±operand − origin·anchor)`, multiplied once."""
+    """Summands that share a coefficient: `multiplier · (Σ ±summand − origin·anchor)`, multiplied once."""
 
     multiplier: float
     operands: tuple[Operand, ...]
     origin: int = 0
+    made: tuple[Computed, ...] = ()
+    packed: tuple[Packed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +66,71 @@ class LowRank:
 
     factored: Factored
     coefficient: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Form:
+    """A weight or a displacement at one tensor: `Σ groups + Σ factors`; zero if it has neither."""
+
+    groups: tuple[Group, ...] = ()
+    factors: tuple[LowRank, ...] = ()
+
+    def rank(self, shape: tuple[int, ...]) -> int | None:
+        """Return the rank of the factors it is stored in, None if any part of it is dense."""
+        ranks: list[int | None] = [low.factored.rank for low in self.factors]
+        for group in self.groups:
+            ranks += [None] * bool(group.operands or group.packed)
+            ranks += [computed.node.rank(shape) for computed in group.made]
+        known = [rank for rank in ranks if rank is not None]
+        return sum(known) if len(known) == len(ranks) else None
+
+    @property
+    def sources(self) -> tuple[Stored | Encoded, ...]:
+        """Everything it rests on, an encoded tensor as one."""
+        found: list[Stored | Encoded] = []
+        for group in self.groups:
+            found += [operand.stored for operand in group.operands]
+            found += [packed.encoded for packed in group.packed]
+        for low in self.factors:
+            found += [low.factored.left.stored, low.factored.right.stored]
+        for computed in (computed for group in self.groups for computed in group.made):
+            found += [source for form in computed.node.forms for source in form.sources]
+        return tuple(found)
+
+    @property
+    def stored(self) -> tuple[Stored, ...]:
+        """Every stored tensor it rests on, the parts of encoded ones among them."""
+        found: list[Stored] = []
+        for source in self.sources:
+            found += source.parts.values() if isinstance(source, Encoded) else (source,)
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """An operator at one tensor: what it is given, and under which options."""
+
+    call: str  # equal for the same operator on the same sums, whatever the tensor
+    operator: Operator
+    name: str  # of the tensor
+    forms: tuple[Form, ...]
+    options: Mapping[str, Any]
+    keys: tuple[int, ...]
+    depth: int
+
+    def rank(self, shape: tuple[int, ...]) -> int | None:
+        """Return the rank of what it makes of a tensor of `shape`, None if that is dense."""
+        if self.operator.rank is None:
+            return None
+        return self.operator.rank(shape, tuple(form.rank(shape) for form in self.forms), **self.options)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Computed:
+    """A summand that an operator makes, added or subtracted."""
+
+    node: Node
+    sign: Literal[1, -1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +146,8 @@ class Job:
     groups: tuple[Group, ...] = ()
     factors: tuple[LowRank, ...] = ()
     alike: tuple[tuple[str, Stored], ...] = ()  # (label, tensor): must hold the anchor's very bytes
+    product: tuple[int, ...] = ()  # of a factor or a part: the shape of the tensor it belongs to
+    encoding: Kind | None = None  # of a part
 
     @property
     def count(self) -> int:
@@ -80,20 +160,66 @@ class Job:
         return tuple(operand for group in self.groups for operand in group.operands)
 
     @property
+    def packed(self) -> tuple[Packed, ...]:
+        """The encoded summands, group after group."""
+        return tuple(packed for group in self.groups for packed in group.packed)
+
+    @property
+    def tensor(self) -> str:
+        """The name of the tensor that the job makes, or makes a part of."""
+        return self.name.partition(MARK)[0]
+
+    @property
+    def part(self) -> str:
+        """Which part of its tensor it makes; empty for all of it, or the part that has the tensor's name."""
+        return self.name.partition(MARK)[2]
+
+    @property
+    def tensor_shape(self) -> tuple[int, ...]:
+        """The shape of the tensor that the job makes, or makes a part of."""
+        return self.product or self.shape
+
+    @property
+    def is_main(self) -> bool:
+        """Whether it stands for its tensor in accounts: any job but the further parts of an encoded one."""
+        return self.encoding is None or self.part == MAIN[self.encoding]
+
+    @property
+    def form(self) -> Form:
+        """What is added to the anchor."""
+        return Form(self.groups, self.factors)
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The operators it takes part in, those inside others left aside."""
+        return tuple(computed.node for group in self.groups for computed in group.made)
+
+    @property
+    def bundled(self) -> bool:
+        """Whether its tensor is made by one thread, and not as blocks of bytes that are added up."""
+        return self.action == "encode" or any(group.made or group.packed for group in self.groups)
+
+    @property
+    def stored(self) -> tuple[Stored, ...]:
+        """Every stored tensor that is read to make it."""
+        own = () if self.anchor is None else (self.anchor,)
+        return (*own, *self.form.stored, *(stored for _, stored in self.alike))
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the output; 0 for a mere comparison."""
         return 0 if self.action == "compare" else self.dtype.nbytes(self.count)
 
     @property
     def read_bytes(self) -> int:
-        """Bytes read to make it."""
-        stored = [o.stored for o in self.operands] + [s for _, s in self.alike]
-        if self.anchor is not None:
-            stored.append(self.anchor)
-        total = sum(s.info.nbytes for s in stored)
-        for low in self.factors:
-            total += low.factored.left.stored.info.nbytes + low.factored.right.stored.info.nbytes
-        return total
+        """Bytes read to make it, each tensor counted as often as it is a summand.
+
+        All parts of an encoded tensor are made at once; for signs, what they are of is measured first.
+        """
+        if not self.is_main:
+            return 0
+        times = 2 if self.encoding == "sign" else 1
+        return times * sum(stored.info.nbytes for stored in self.stored)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +258,10 @@ class Plan:
     ledger: tuple[Entry, ...]
     inputs: tuple[TensorFile, ...]  # every file a byte is read from
     copies: tuple[Path, ...] = ()  # config, tokenizer, chat template: taken from here as they are
+    written: Mapping[str, bytes] = field(default_factory=dict)  # those of them that are not, by name
     anchor: str = ""  # label of the checkpoint the change is added to
     warnings: tuple[str, ...] = field(default=())
+    uncounted: bool = False  # whether sparse tensors have room for every element, their own not counted yet
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -149,3 +277,14 @@ class Plan:
     def write_bytes(self) -> int:
         """Bytes of tensor files that will be written, headers included."""
         return sum(file.size for file in self.files)
+
+    @property
+    def counting_bytes(self) -> int:
+        """Bytes that a pass before this one reads, to count what is not zero in sparse tensors."""
+        return sum(job.read_bytes for job in self.jobs if job.encoding == "sparse") if self.uncounted else 0
+
+    @property
+    def dense_bytes(self) -> int:
+        """Bytes of tensors that would be written if none was encoded: a measure of the work."""
+        jobs = [job for file in self.files for job in file.jobs if job.is_main]
+        return sum(4 * prod(job.tensor_shape) if job.encoding else job.nbytes for job in jobs)

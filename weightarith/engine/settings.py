@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from weightarith.algebra import Checkpoint
 from weightarith.tensorfile.dtypes import DType
+from weightarith.tensorfile.encoded import Kind
 
 SHARD_BYTES = 5_000_000_000
+UNNAMED = Path()
+"""The path of an output that is still to be said."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,15 @@ class Output:
     """Where a result goes and in what form.
 
     Attributes:
-        path: a folder, or a single file where it ends in `.safetensors`.
+        path: a folder, or a single file where it ends in `.safetensors`; `UNNAMED` where nothing is said yet.
         dtype: of every float tensor; None keeps the base's, tensor by tensor (F32 for a vector).
         shard_bytes: no file holds more bytes of tensors, unless one tensor alone does.
         like: label of the checkpoint whose config, tokenizer and chat template are copied; empty: the base's.
         overwrite: whether an output of ours that stands there may be replaced.
+        encoding: what a vector's matrices are stored in, in fewer bits; None stores every number.
+        tokenizer: label of the checkpoint whose tokenizer and chat template are copied; empty: as in `like`.
+        chat_template: a text, or `auto`, the one that most of the models have; empty: the tokenizer's.
+        others: checkpoints that `like` and `tokenizer` may name although they are no part of the sum.
     """
 
     path: Path
@@ -46,3 +54,7 @@ class Output:
     shard_bytes: int = SHARD_BYTES
     like: str = ""
     overwrite: bool = False
+    encoding: Kind | None = None
+    tokenizer: str = ""
+    chat_template: str = ""
+    others: tuple[Checkpoint, ...] = ()

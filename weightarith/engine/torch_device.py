@@ -6,16 +6,19 @@ Memory is bounded: buffers are made once, and sized to a budget.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from weightarith.engine.blocks import Outcome, Tally, block_elements
+from weightarith.engine import counting
+from weightarith.engine.blocks import Block, Outcome, Tally, block_elements, bundles_of
 from weightarith.engine.crew import share_out
 from weightarith.engine.factors import FactorCache, load_factors
 from weightarith.engine.files import Inputs, Outputs
 from weightarith.engine.host import row_bytes
 from weightarith.engine.plan import Job, Plan
+from weightarith.engine.survey import survey
 from weightarith.errors import RecipeError, StorageError
 
 if TYPE_CHECKING:
@@ -52,7 +55,7 @@ def run(
         threads: readers and writers.
         progress: called now and then with the bytes read and written so far.
         memory: bytes of device memory to stay within, factors included, down to one block at a time; as much
-            again is locked on the host.
+            again is locked on the host. Operators take what they need on top.
         span_blocks: blocks done together, at most.
 
     Raises:
@@ -72,10 +75,35 @@ def run(
     try:
         return _run(plan, inputs, outputs, where, room, progress)
     except torch.OutOfMemoryError as error:
-        raise StorageError(
-            f"device {device}: {budget:,} bytes of its memory were free and are no longer",
-            hint="another program uses it: wait, or use --device cpu",
-        ) from error
+        raise _taken(device, f"{budget:,} bytes") from error
+
+
+def count(
+    plan: Plan, inputs: Inputs, *, device: str, threads: int, progress: Callable[[int], None]
+) -> dict[str, int]:
+    """Return how many elements of each tensor that `plan` stores sparsely are not zero, by name.
+
+    Raises:
+        WeightArithError: see `run`.
+    """
+    _require(device)
+    import torch
+
+    from weightarith.engine.torch_bench import TorchBench
+
+    where = torch.device("cuda", torch.cuda.current_device()) if device == "cuda" else torch.device("cpu")
+    try:
+        makers = [TorchBench(inputs, where, plan.policy) for _ in range(threads)]
+        return counting.count(plan, makers, progress)
+    except torch.OutOfMemoryError as error:
+        raise _taken(device, "what it needs") from error
+
+
+def _taken(device: str, what: str) -> StorageError:
+    return StorageError(
+        f"device {device}: {what} of its memory were free and are no longer",
+        hint="another program uses it: wait, or use --device cpu",
+    )
 
 
 def _run(
@@ -88,23 +116,27 @@ def _run(
 ) -> Outcome:
     import torch
 
-    from weightarith.engine.torch_spans import Lanes, Shared, Slot, Worker, spans_of
+    from weightarith.engine.torch_bench import TorchBench
+    from weightarith.engine.torch_spans import Lanes, Shared, Slot, Span, Worker, spans_of
 
     lanes, tally = Lanes(where), Tally(plan)
 
     def load(job: Job) -> tuple[torch.Tensor, torch.Tensor]:
-        factors = load_factors(job, inputs)
+        factors = load_factors(job.factors, inputs)
         with lanes.computing():  # so that their memory is reused in the order of that lane
             return torch.from_numpy(factors.left).to(where), torch.from_numpy(factors.right).to(where)
 
-    shared = Shared(plan, inputs, outputs, tally, lanes, FactorCache(load))
+    bundles = bundles_of(plan)
     slots = [Slot(room.rows, room.row_bytes, room.span_blocks, where) for _ in range(room.slots)]
     try:
-        _settle(where)  # what a caller's own kernels still use may have been given to us
-        workers = [Worker(shared, slot) for slot in slots]
-        share_out(spans_of(plan, room.span_blocks), workers, lambda: progress(tally.moved))
+        _synchronise(where)  # what a caller's own kernels still use may have been given to us
+        states = survey(plan, TorchBench(inputs, where, plan.policy)) if bundles else {}
+        shared = Shared(plan, inputs, outputs, tally, lanes, FactorCache(load), states, room.span_blocks)
+        workers = [Worker(shared, slot, TorchBench(inputs, where, plan.policy)) for slot in slots]
+        pieces: Iterator[Span | tuple[Block, ...]] = chain(bundles, spans_of(plan, room.span_blocks))
+        share_out(pieces, workers, lambda: progress(tally.moved))
     finally:
-        _settle(where)  # after a failure copies may be under way, from and to memory about to be let go
+        _synchronise(where)  # after a failure copies may be under way, from and to memory about to be let go
     return tally.outcome()
 
 
@@ -134,18 +166,19 @@ def fit(plan: Plan, slots: int, span_blocks: int, budget: int) -> Room:
 def _needed(plan: Plan, slots: int, span_blocks: int) -> int:
     from weightarith.engine.torch_numbers import SCRATCH_BYTES
 
-    sums = [job for job in plan.jobs if job.action == "compute"]
+    sums = [job for job in plan.jobs if job.action == "compute" and not job.bundled]
     elements = max((min(job.count, span_blocks * block_elements(job)) for job in sums), default=0)
     factors = max((_factor_bytes(job) for job in sums), default=0)
     return slots * (_rows(plan) * _row_bytes(plan, span_blocks) + factors) + SCRATCH_BYTES * elements
 
 
 def _rows(plan: Plan) -> int:
-    return max((len(job.operands) for job in plan.jobs), default=0) + 2
+    return max((len(job.operands) for job in plan.jobs if not job.bundled), default=0) + 2
 
 
 def _row_bytes(plan: Plan, span_blocks: int) -> int:
-    return max((row_bytes(job, span_blocks * block_elements(job)) for job in plan.jobs), default=8)
+    jobs = (job for job in plan.jobs if not job.bundled)
+    return max((row_bytes(job, span_blocks * block_elements(job)) for job in jobs), default=8)
 
 
 def _factor_bytes(job: Job) -> int:
@@ -158,7 +191,7 @@ def _free(where: torch.device) -> int:
     return min(MEMORY, torch.cuda.mem_get_info(where)[0] // 2) if where.type == "cuda" else MEMORY
 
 
-def _settle(where: torch.device) -> None:
+def _synchronise(where: torch.device) -> None:
     import torch
 
     if where.type == "cuda":

@@ -15,14 +15,19 @@ from threading import Lock
 import numpy as np
 import torch
 import xxhash
+from numpy.typing import NDArray
 from torch import Tensor
 
+from weightarith.engine.bench import factor_account, side
 from weightarith.engine.blocks import Block, Done, Tally, block_elements, blocks_of
 from weightarith.engine.factors import FactorCache
 from weightarith.engine.files import Inputs, Outputs
-from weightarith.engine.host import placed, read_operands, without_arithmetic
+from weightarith.engine.host import factor_bytes, placed, read_operands, without_arithmetic
+from weightarith.engine.packing import main_of, pack
 from weightarith.engine.plan import Plan
 from weightarith.engine.refusals import nonfinite_result
+from weightarith.engine.settle import States, settle
+from weightarith.engine.torch_bench import TorchBench
 from weightarith.engine.torch_numbers import Product, combine, numbers_in
 from weightarith.kernels.accounts import ACCOUNTS, NONFINITE
 
@@ -87,6 +92,10 @@ class Lanes:
         """Return a context whose tensors belong to the lane that computes."""
         return torch.cuda.stream(self._streams[1]) if self._streams else nullcontext()
 
+    def own(self) -> AbstractContextManager[object]:
+        """Return a context whose work is done in a stream that no other thread uses."""
+        return torch.cuda.stream(torch.cuda.Stream()) if self._streams else nullcontext()  # type: ignore[no-untyped-call]
+
     def run(self, *steps: Callable[[], None]) -> None:
         """Do three steps one after the other, and return when the last is done."""
         with self._turn:
@@ -120,24 +129,59 @@ class Shared:
     tally: Tally
     lanes: Lanes
     factors: FactorCache[tuple[Tensor, Tensor]]
+    states: States
+    span_blocks: int
 
 
 class Worker:
     """One thread's slot, and how a span is made in it."""
 
-    def __init__(self, shared: Shared, slot: Slot) -> None:
-        self._shared, self._slot = shared, slot
+    def __init__(self, shared: Shared, slot: Slot, bench: TorchBench) -> None:
+        self._shared, self._slot, self._bench = shared, slot, bench
 
-    def __call__(self, span: Span) -> None:
-        """Make one span, write it, and keep the digest and the account of each of its blocks."""
+    def __call__(self, piece: Span | tuple[Block, ...]) -> None:
+        """Make one span, or all blocks of a tensor that operators or encodings take part in."""
+        if isinstance(piece, Span):
+            self._make(piece)
+        else:
+            with self._shared.lanes.own():
+                self._make_bundle(piece)
+
+    def _make_bundle(self, bundle: tuple[Block, ...]) -> None:
+        job, shared = bundle[0].job, self._shared
+        settled = settle(job.form, job.tensor, job.tensor_shape, self._bench, shared.states, job.anchor)
+        if job.action == "encode":
+            pack(bundle, self._bench.displacement(settled, main_of(bundle)), self._keep)
+            return
+        if job.action != "compute":
+            for block in bundle:
+                wanted = side(settled, block.job)
+                factor = factor_bytes(block.job, wanted, shared.inputs)
+                self._keep(block, factor, factor_account(settled, block.job))
+            return
+        for first in range(0, len(bundle), shared.span_blocks):
+            span = Span(bundle[first : first + shared.span_blocks], 1)
+            whole, each = span.whole, block_elements(job)
+            data, accounts = self._bench.block(
+                settled, job.anchor, job.kept, job.dtype, whole.start, whole.count, each
+            )
+            self._refuse_nonfinite(span, accounts, data)
+            for block, account in zip(span.blocks, accounts, strict=True):
+                start = block.offset - whole.offset
+                self._keep(block, data.data[start : start + block.nbytes], account)
+
+    def _keep(self, block: Block, data: memoryview, account: NDArray[np.float64]) -> None:
+        if block.file >= 0:
+            self._shared.outputs.write(block.file, block.offset, data)
+        self._shared.tally.keep(block, Done(xxhash.xxh3_128_digest(data), account))
+
+    def _make(self, span: Span) -> None:
         if span.blocks[0].job.action == "compute":
             self._compute(span)
             return
         for block in span.blocks:
             data = without_arithmetic(block, self._shared.inputs, self._slot.rows)
-            if block.file >= 0:
-                self._shared.outputs.write(block.file, block.offset, data)
-            self._shared.tally.keep(block, Done(xxhash.xxh3_128_digest(data), np.zeros(ACCOUNTS)))
+            self._keep(block, data, np.zeros(ACCOUNTS))
 
     def _compute(self, span: Span) -> None:
         shared, slot, whole = self._shared, self._slot, span.whole
@@ -146,7 +190,7 @@ class Worker:
         slot.accounts[:] = 0.0
         if whole.count:
             self._combine(whole, factors)
-        self._check(span)
+        self._refuse_nonfinite(span, slot.accounts, slot.rows[-1])
         shared.outputs.write(whole.file, whole.offset, slot.rows[-1].data[: whole.nbytes])
         for block, account in zip(span.blocks, slot.accounts, strict=False):
             start = block.offset - whole.offset
@@ -179,10 +223,10 @@ class Worker:
 
         self._shared.lanes.run(copy_in, compute, lambda: slot.copy_out(whole.nbytes, made[0]))
 
-    def _check(self, span: Span) -> None:
+    def _refuse_nonfinite(self, span: Span, accounts: NDArray[np.float64], row: NDArray[np.uint8]) -> None:
         if self._shared.plan.policy.nonfinite != "refuse":
             return
-        for block, account in zip(span.blocks, self._slot.accounts, strict=False):
+        for block, account in zip(span.blocks, accounts, strict=False):
             if account[NONFINITE]:
-                row = self._slot.rows[-1][block.offset - span.blocks[0].offset :]
-                raise nonfinite_result(block, self._shared.inputs, row)
+                start = block.offset - span.blocks[0].offset
+                raise nonfinite_result(block, self._shared.inputs, row[start:])

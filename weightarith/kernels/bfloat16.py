@@ -89,6 +89,19 @@ def sum_of_two_from_anchor(
 
 
 @_compiled
+def sum_of_blend(
+    one: Halves, multiplier: float, share: float, anchor: Halves, out: Halves, wanted: Singles, count: int
+) -> None:
+    """Do the same for the change `multiplier · one + share · anchor`, as spherical means make it."""
+    for i in range(count):
+        before = np.float64(bf16_to_f32(anchor[i]))
+        change = multiplier * np.float64(bf16_to_f32(one[i])) + 0.0
+        change += share * before
+        out[i] = normal_to_bf16(before + change if change != 0.0 else before)
+        wanted[i] = np.float32(change)
+
+
+@_compiled
 def add_one(raw: Halves, sign: float, inner: Doubles, count: int) -> None:
     """Add `sign · raw` to `inner`."""
     for i in range(count):

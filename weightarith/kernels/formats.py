@@ -17,10 +17,16 @@ SUMMARY = 4
 """Numbers in a summary."""
 
 SIGNATURES = {
+    "between": "DiddiLD",
+    "elect": "DiiDDDDiiD",
     "combine": "BiiLLDiLDDiiiiDiDiiiiiiD",
     "decode": "BiiiiD",
     "encode": "DBiiii",
+    "products": "BiiLLDiLDDiLiiDDL",
+    "sizes_between": "BiiLLDiLDDiLiiiddLDDL",
     "summarise": "BiiidDD",
+    "values": "BiiLLDiLDDiDiDiiiiDL",
+    "vote": "BiiLLDiLDDiLiDDDDiiiDiDL",
 }
 """What the machine code can be called with, in C: B, L, D and S are addresses of uint8, int64, float64 and
 float32, i is an int64 and d a float64."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from weightarith.kernels.formats import CODES, NO_ANCHOR, TILE
 from weightarith.kernels.machine import address, entries
 
-__all__ = ["CODES", "NO_ANCHOR", "TILE", "Terms", "combine", "decode", "encode", "terms"]
+__all__ = ["CODES", "NO_ANCHOR", "TILE", "Terms", "combine", "decode", "encode", "terms", "values"]
 
 Bytes = NDArray[np.uint8]
 Doubles = NDArray[np.float64]
@@ -36,6 +37,14 @@ class Terms:
     ends: Integers  # where each group ends among the operands
     multipliers: Doubles  # of each group
     origins: Doubles  # how often the anchor is subtracted in each group
+
+    @cached_property
+    def addresses(self) -> tuple[int, ...]:
+        """Where everything lies, and how much of it there is, as the machine code takes it."""
+        return (
+            address(self.rows), address(self.codes), address(self.signs), self.rows.size,
+            address(self.ends), address(self.multipliers), address(self.origins), self.ends.size,
+        )  # fmt: skip
 
 
 def terms(groups: Sequence[tuple[float, int, Sequence[tuple[int, int, int]]]]) -> Terms:
@@ -86,13 +95,32 @@ def combine(
     """
     left = np.ascontiguousarray(left)
     entries().combine(
-        address(workspace), workspace.shape[1], workspace.shape[0], address(added.rows),
-        address(added.codes), address(added.signs), added.rows.size, address(added.ends),
-        address(added.multipliers), address(added.origins), added.ends.size, anchor,
+        address(workspace), workspace.shape[1], workspace.shape[0], *added.addresses, anchor,
         anchor_code, kept,
         address(left), left.shape[0], address(right), right.shape[0], right.shape[1], first,
         out, out_code, count, address(account),
     )  # fmt: skip
+
+
+def values(
+    workspace: Bytes,  # (rows, bytes)
+    added: Terms,
+    left: Doubles,  # (rows of the block, rank)
+    right: Doubles,  # (rank, columns)
+    first: int,
+    out: Doubles,
+) -> int:
+    """Write `terms + left @ right` to `out` in float64, and return how many numbers are NaN or infinite.
+
+    It is what `combine` would add to an anchor. The arguments are those of `combine`.
+    """
+    left, nonfinite = np.ascontiguousarray(left), np.zeros(1, np.int64)
+    entries().values(
+        address(workspace), workspace.shape[1], workspace.shape[0], *added.addresses, address(left),
+        left.shape[0], address(right), right.shape[0], right.shape[1], first, out.size, address(out),
+        address(nonfinite),
+    )  # fmt: skip
+    return int(nonfinite[0])
 
 
 def decode(row: Bytes, code: int, start: int, count: int, out: Doubles) -> None:

@@ -17,10 +17,19 @@ import numpy as np
 from numba import carray, njit, types  # type: ignore[attr-defined]  # its stubs forget carray
 
 from weightarith.kernels.accounts import ACCOUNTS, CHANGED, CROSS, INTENDED, NONFINITE, REALISED
-from weightarith.kernels.bits import room_for_doubles
+from weightarith.kernels.bits import bf16_to_f32, room_for_doubles
 from weightarith.kernels.conversions import Bytes, Doubles, Terms, add_scaled, decode, encode
-from weightarith.kernels.formats import NO_ANCHOR, TILE
-from weightarith.kernels.shortcuts import DIFFERENCE, GENERAL, SUM, case_of, difference_tile, sum_tile
+from weightarith.kernels.formats import BF16, NO_ANCHOR, TILE
+from weightarith.kernels.shortcuts import (
+    ADDITION,
+    DIFFERENCE,
+    GENERAL,
+    SUM,
+    addition_tile,
+    case_of,
+    difference_tile,
+    sum_tile,
+)
 
 _compiled = njit(nogil=True, error_model="numpy")
 _any_order = njit(nogil=True, error_model="numpy", fastmath={"reassoc"})  # sums only reported
@@ -116,6 +125,8 @@ def combine(
             continue
         if case == DIFFERENCE and difference_tile(workspace, terms, anchor, out, start, size, account):
             continue
+        if case == ADDITION and addition_tile(workspace, terms, anchor, out, start, size, account):
+            continue
         if held:
             decode(workspace[anchor], anchor_code, start, size, before)
         _change(workspace, terms, before, start, size, change, inner, total)
@@ -127,6 +138,76 @@ def combine(
         encode(total, workspace[out], out_code, start, size)
         decode(workspace[out], out_code, start, size, total)
         _account(change, origin, total, size, account)
+
+
+@_compiled
+def _plain_difference(workspace: Bytes, terms: Terms, start: int, size: int, out: Doubles) -> None:
+    """Write `multiplier · (one − other)` of two bfloat16 rows to `out`, as `_change` would."""
+    rows, _codes, signs, _ends, multipliers, _origins = terms
+    one = workspace[rows[0]].view(np.uint16)[start : start + size]
+    other = workspace[rows[1]].view(np.uint16)[start : start + size]
+    first, second, multiplier = signs[0], signs[1], multipliers[0]
+    for i in range(size):
+        inner = (0.0 + first * np.float64(bf16_to_f32(one[i]))) + second * np.float64(bf16_to_f32(other[i]))
+        out[i] = 0.0 + multiplier * inner
+
+
+@_compiled
+def _plain_weight(workspace: Bytes, terms: Terms, start: int, size: int, out: Doubles) -> None:
+    """Write `multiplier · one` of a bfloat16 row to `out`, as `_change` would."""
+    rows, _codes, signs, _ends, multipliers, _origins = terms
+    one = workspace[rows[0]].view(np.uint16)[start : start + size]
+    sign, multiplier = signs[0], multipliers[0]
+    for i in range(size):
+        out[i] = 0.0 + multiplier * (0.0 + sign * np.float64(bf16_to_f32(one[i])))
+
+
+@_compiled
+def values(
+    workspace: Bytes,  # (rows, bytes)
+    terms: Terms,
+    left: Doubles,  # (rows of the block, rank)
+    right: Doubles,  # (rank, columns)
+    first: int,
+    out: Doubles,
+) -> int:
+    """Do what `linear.values` says."""
+    before, inner = carray(room_for_doubles(), (TILE,)), carray(room_for_doubles(), (TILE,))
+    numbers = carray(room_for_doubles(), (TILE,))
+    before[:] = 0.0
+    _rows, codes, _signs, ends, _multipliers, _origins = terms
+    single = ends.size == 1 and codes.size == 1 and codes[0] == BF16
+    pair = ends.size == 1 and codes.size == 2 and codes[0] == BF16 and codes[1] == BF16
+    nonfinite = 0
+    for start in range(0, out.size, TILE):
+        size = min(TILE, out.size - start)
+        change = out[start : start + size]
+        if single and left.shape[1] == 0:
+            _plain_weight(workspace, terms, start, size, change)
+        elif pair and left.shape[1] == 0:
+            _plain_difference(workspace, terms, start, size, change)
+        else:
+            _change(workspace, terms, before, start, size, change, inner, numbers)
+            if left.shape[1]:
+                _add_product(change, left, right, first + start, size)
+        for i in range(size):
+            nonfinite += not np.isfinite(change[i])
+    return nonfinite
+
+
+def _values(
+    workspace: Any, stride: int, height: int, rows: Any, codes: Any, signs: Any, operands: int,
+    ends: Any, multipliers: Any, origins: Any, groups: int, left: Any, left_rows: int, right: Any, rank: int,
+    columns: int, first: int, count: int, out: Any, nonfinite: Any,
+) -> None:  # fmt: skip
+    terms = (
+        carray(rows, (operands,)), carray(codes, (operands,)), carray(signs, (operands,)),
+        carray(ends, (groups,)), carray(multipliers, (groups,)), carray(origins, (groups,)),
+    )  # fmt: skip
+    carray(nonfinite, (1,))[0] += values(
+        carray(workspace, (height, stride)), terms, carray(left, (left_rows, rank)),
+        carray(right, (rank, columns)), first, carray(out, (count,)),
+    )  # fmt: skip
 
 
 def _combine(
@@ -165,5 +246,10 @@ C_TYPES: dict[str, Any] = {
 }
 """What the letters of `formats.SIGNATURES` mean to Numba."""
 
-ENTRIES: dict[str, Callable[..., None]] = {"combine": _combine, "decode": _decode, "encode": _encode}
+ENTRIES: dict[str, Callable[..., None]] = {
+    "combine": _combine,
+    "decode": _decode,
+    "encode": _encode,
+    "values": _values,
+}
 """What can be called from outside."""

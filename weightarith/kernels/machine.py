@@ -28,8 +28,8 @@ import llvmlite.binding as llvm  # type: ignore[import-untyped]  # it has no stu
 from weightarith.kernels.formats import SIGNATURES
 
 SOURCES = (
-    "accounts.py", "bfloat16.py", "bits.py", "conversions.py", "formats.py", "loops.py", "machine.py",
-    "reductions.py", "shortcuts.py",
+    "accounts.py", "bfloat16.py", "bits.py", "conversions.py", "formats.py", "forms.py", "loops.py",
+    "machine.py", "reductions.py", "shortcuts.py", "votes.py",
 )  # fmt: skip
 """Files of this folder that the machine code depends on."""
 
@@ -47,10 +47,16 @@ _C_TYPES: dict[str, Any] = {
 class Entries(NamedTuple):
     """The functions in the machine code, to be called with addresses and numbers; none holds the lock."""
 
+    between: Callable[..., None]
     combine: Callable[..., None]
     decode: Callable[..., None]
+    elect: Callable[..., None]
     encode: Callable[..., None]
+    products: Callable[..., None]
+    sizes_between: Callable[..., None]
     summarise: Callable[..., None]
+    values: Callable[..., None]
+    vote: Callable[..., None]
     engine: Any  # owns the memory the code lies in
 
 
@@ -125,11 +131,16 @@ def _compiled() -> bytes:
     """Return an object file of every entry, made by Numba for this processor."""
     from numba import cfunc, types
 
-    from weightarith.kernels import loops, reductions
+    from weightarith.kernels import forms, loops, reductions, votes
 
     whole = llvm.parse_assembly("")
     with _numba_for_this_processor():
-        for name, function in {**loops.ENTRIES, **reductions.ENTRIES}.items():
+        for name, function in {
+            **forms.ENTRIES,
+            **loops.ENTRIES,
+            **reductions.ENTRIES,
+            **votes.ENTRIES,
+        }.items():
             made: Any = cfunc(types.void(*(loops.C_TYPES[letter] for letter in SIGNATURES[name])))(function)
             module = llvm.parse_assembly(made.inspect_llvm())
             module.get_function(made.native_name).name = _PREFIX + name

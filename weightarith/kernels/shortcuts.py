@@ -13,17 +13,19 @@ from numba import carray, njit  # type: ignore[attr-defined]  # its stubs forget
 from weightarith.kernels import bfloat16
 from weightarith.kernels.bits import room_for_doubles, room_for_halves, room_for_singles
 from weightarith.kernels.conversions import Bytes, Doubles, Terms, add_scaled
-from weightarith.kernels.formats import BF16, F32, TILE
+from weightarith.kernels.formats import BF16, F32, F64, TILE
 
 _compiled = njit(nogil=True, error_model="numpy")
 
-GENERAL, SUM, DIFFERENCE = 0, 1, 2
+GENERAL, SUM, DIFFERENCE, ADDITION = 0, 1, 2, 3
 
 
 @_compiled
 def case_of(terms: Terms, anchor_code: int, added: bool, out_code: int) -> int:
     """Return which of the fast ways a block can go, `GENERAL` for none."""
     _rows, codes, _signs, ends, multipliers, origins = terms
+    if added and anchor_code == BF16 and out_code == BF16 and codes.size == 1 and codes[0] == F64:
+        return ADDITION if origins[0] == 0.0 else GENERAL
     for k in range(codes.size):
         if codes[k] != BF16:
             return GENERAL
@@ -46,6 +48,13 @@ def _is_difference(terms: Terms, group: int) -> bool:
 
 
 @_compiled
+def _is_blend(terms: Terms) -> bool:
+    """Return whether it is one operand by itself, and beside it the anchor."""
+    _rows, codes, _signs, ends, _multipliers, origins = terms
+    return bool(codes.size == 1 and ends.size == 2 and ends[0] == 1 and origins[0] == 0.0)
+
+
+@_compiled
 def _difference(
     workspace: Bytes, terms: Terms, anchor: int, start: int, size: int, group: int
 ) -> tuple[Any, Any, float]:
@@ -65,7 +74,11 @@ def sum_tile(
     wanted, made = carray(room_for_singles(), (TILE,)), carray(room_for_halves(), (TILE,))
     held = workspace[anchor].view(np.uint16)[start : start + size]
     groups, origins = terms[4].size, terms[5]
-    if groups <= 2 and _is_difference(terms, 0) and _is_difference(terms, groups - 1):
+    if _is_blend(terms):
+        one = workspace[terms[0][0]].view(np.uint16)[start : start + size]
+        multiplier, share = terms[4][0] * terms[2][0], -terms[4][1] * origins[1]
+        bfloat16.sum_of_blend(one, multiplier, share, held, made, wanted, size)
+    elif groups <= 2 and _is_difference(terms, 0) and _is_difference(terms, groups - 1):
         one, two, multiplier = _difference(workspace, terms, anchor, start, size, 0)
         three, four, factor = _difference(workspace, terms, anchor, start, size, groups - 1)
         if groups == 1 and origins[0] != 0.0:
@@ -80,6 +93,28 @@ def sum_tile(
         change = carray(room_for_doubles(), (TILE,))
         _sum_change(workspace, terms, anchor, start, size, change)
         bfloat16.round_tile(held, change, made, wanted, size)
+    if bfloat16.is_small(held, wanted, made, size):
+        return False
+    written = workspace[out].view(np.uint16)[start : start + size]
+    for i in range(size):
+        written[i] = made[i]
+    return bfloat16.account_tile(held, wanted, made, size, account)
+
+
+@_compiled
+def addition_tile(
+    workspace: Bytes, terms: Terms, anchor: int, out: int, start: int, size: int, account: Doubles
+) -> Any:
+    """Do one tile of float64 on bfloat16; return False, the account untouched, if it is not for this way."""
+    wanted, made = carray(room_for_singles(), (TILE,)), carray(room_for_halves(), (TILE,))
+    change = carray(room_for_doubles(), (TILE,))
+    rows, _codes, signs, _ends, multipliers, _origins = terms
+    held = workspace[anchor].view(np.uint16)[start : start + size]
+    added = workspace[rows[0]].view(np.float64)[start : start + size]
+    sign, multiplier = signs[0], multipliers[0]
+    for i in range(size):
+        change[i] = 0.0 + multiplier * (0.0 + sign * added[i])
+    bfloat16.round_tile(held, change, made, wanted, size)
     if bfloat16.is_small(held, wanted, made, size):
         return False
     written = workspace[out].view(np.uint16)[start : start + size]

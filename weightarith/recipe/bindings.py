@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from weightarith.algebra import Linear
 from weightarith.errors import RecipeError, quoted
+from weightarith.recipe.calls import FUNCTIONS, Function
 from weightarith.recipe.caret import Passage, listed, nearest
-from weightarith.recipe.evaluate import Scope, number
+from weightarith.recipe.evaluate import Named, Scope, number
 from weightarith.recipe.fields import mapping, passage
 from weightarith.recipe.lookup import names_in, read_expression
 from weightarith.recipe.naming import declared_names
@@ -27,7 +27,8 @@ class Bindings:
 
     places: dict[str, Place] = field(default_factory=dict)
     uses: dict[str, frozenset[str]] = field(default_factory=dict)
-    values: dict[str, Linear | Fraction] = field(default_factory=dict)
+    values: dict[str, Named] = field(default_factory=dict)
+    functions: Mapping[str, Function] = field(default_factory=lambda: FUNCTIONS)
 
     def declare(self, name: str, place: Place, uses: Iterable[str] = ()) -> None:
         """Bind a name.
@@ -41,15 +42,15 @@ class Bindings:
 
     def read(self, text: Passage) -> Tree:
         """Return the syntax tree of an expression of the names bound so far."""
-        return read_expression(text, self.places, "this recipe has")
+        return read_expression(text, self.places, "this recipe has", self.functions)
 
     def scope(self, text: Passage) -> Scope:
         """Return what evaluates `text`."""
-        return Scope(text, self.values)
+        return Scope(text, self.values, self.functions)
 
     def number(self, text: Passage) -> tuple[Fraction, frozenset[str]]:
         """Return the number that an expression of params stands for, and the names in it."""
-        tree = read_expression(text, self.values, "the params are")
+        tree = read_expression(text, self.values, "the params are", self.functions)
         return number(tree, self.scope(text)), names_in(tree)
 
     def unused(self, roots: Iterable[str]) -> list[str]:

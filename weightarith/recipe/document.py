@@ -5,20 +5,23 @@ The document is strict YAML, its expression becomes the same flattened sum that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from weightarith.algebra import Checkpoint, Leaf, Linear, Sum
 from weightarith.engine.settings import Output, Policy
 from weightarith.errors import DegreeError, RecipeError, StorageError, quoted
+from weightarith.operators.operator import Operator
+from weightarith.recipe.calls import functions_with
 from weightarith.recipe.draft import Draft, Phrase, read_draft
 from weightarith.recipe.evaluate import evaluate, total
 from weightarith.recipe.functions import described
-from weightarith.recipe.inputs import meaning, needs, open_inputs
+from weightarith.recipe.inputs import meaning, needs, open_directions, open_inputs
 from weightarith.recipe.lookup import names_in
 from weightarith.recipe.strictyaml import LARGEST, Place, decoded, read_yaml
+from weightarith.weighting import Varying
 
 MOST_BYTES = 4 * LARGEST  # of UTF-8, so that the longest text fits
 
@@ -46,17 +49,31 @@ class Recipe:
     expression: str
 
 
-def load_recipe(path: Path, params: Mapping[str, str] | None = None) -> Recipe:
+def load_recipe(
+    path: Path, params: Mapping[str, str] | None = None, *, operators: Iterable[Operator] = ()
+) -> Recipe:
     """Return the recipe in a file, its inputs opened by their headers.
 
     Args:
         path: the file; paths in it are relative to its folder.
         params: numbers in place of those under `params:`, as text: `{"k": "1.5"}`.
+        operators: further ones, which the recipe may call by their names.
 
     Raises:
         RecipeError: the recipe means nothing, with file, line and column.
         InvalidFileError: an input is not what its name, header or index says.
         UnsupportedError: an input or a key is recognised, and not supported.
+    """
+    text = read_text(path)
+    return parse_recipe(text, folder=path.parent, params=params, source=str(path), operators=operators)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a recipe's file.
+
+    Raises:
+        RecipeError: there is no such file, it is too long, or it is no text.
+        StorageError: it cannot be read.
     """
     if not path.is_file():
         found = (
@@ -68,11 +85,16 @@ def load_recipe(path: Path, params: Mapping[str, str] | None = None) -> Recipe:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise StorageError(f"cannot read {quoted(str(path))}: {error.strerror}") from error
-    return parse_recipe(decoded(data, str(path)), folder=path.parent, params=params, source=str(path))
+    return decoded(data, str(path))
 
 
 def parse_recipe(
-    text: str, *, folder: Path, params: Mapping[str, str] | None = None, source: str = "recipe"
+    text: str,
+    *,
+    folder: Path,
+    params: Mapping[str, str] | None = None,
+    source: str = "recipe",
+    operators: Iterable[Operator] = (),
 ) -> Recipe:
     """Return the recipe in `text`, its inputs opened by their headers.
 
@@ -81,31 +103,35 @@ def parse_recipe(
         folder: what paths in it are relative to.
         params: numbers in place of those under `params:`.
         source: what errors call the document.
+        operators: further ones, which the recipe may call by their names.
 
     Raises:
         RecipeError: the recipe means nothing, with line and column.
         InvalidFileError: an input is not what its name, header or index says.
         UnsupportedError: an input or a key is recognised, and not supported.
     """
-    draft = read_draft(read_yaml(text, source), folder, params or {})
+    draft = read_draft(read_yaml(text, source), folder, params or {}, functions_with(operators))
     leaves = open_inputs(draft.inputs, folder)
-    _check_like(draft, leaves)
     names = draft.names
+    names.values.update(open_directions(draft.inputs, folder))
     for name, each in draft.inputs.items():
+        if each.kind == "direction":
+            continue
         names.values[name] = draft.weightings.applied(name, meaning(each, leaves))
         names.uses[name] = frozenset(needs(each, leaves)) | draft.weightings.uses.get(name, frozenset())
     for name, phrase in draft.lets.items():
         names.values[name] = draft.weightings.applied(name, _let(name, phrase, draft))
         names.uses[name] |= draft.weightings.uses.get(name, frozenset())
     result = _result(draft)
-    used = [*names_in(draft.expression.tree), *([draft.output.like] if draft.output else [])]
+    output = _output(draft, leaves, result)
+    used = [*names_in(draft.expression.tree), *([output.like, output.tokenizer] if output else [])]
     warnings = tuple(_unused(name, draft, names.places[name]) for name in names.unused(used))
-    return Recipe(result, draft.policy, draft.output, text, warnings, leaves, draft.expression.text.text)
+    return Recipe(result, draft.policy, output, text, warnings, leaves, draft.expression.text.text)
 
 
-def _let(name: str, phrase: Phrase, draft: Draft) -> Linear | Fraction:
+def _let(name: str, phrase: Phrase, draft: Draft) -> Linear | Fraction | Varying:
     value = evaluate(phrase.tree, draft.names.scope(phrase.text))
-    if not isinstance(value, Sum | Fraction):
+    if not isinstance(value, Sum | Fraction | Varying):
         raise phrase.text.error(phrase.tree.at, f"{name} is {described(value)}, expected a sum or a number")
     return value
 
@@ -121,10 +147,19 @@ def _result(draft: Draft) -> Sum:
     return result
 
 
-def _check_like(draft: Draft, leaves: Mapping[str, Leaf]) -> None:
-    like = draft.output.like if draft.output else ""
-    if like and not isinstance(leaves[like], Checkpoint):
-        raise RecipeError(f"{draft.inputs[like].place}: like: {like}, and {like} is no model")
+def _output(draft: Draft, leaves: Mapping[str, Leaf], result: Sum) -> Output | None:
+    """Return where the result goes, with the models it names that are no part of the sum."""
+    if draft.output is None:
+        return None
+    summed = {leaf.label for term in result.terms for leaf in term.leaf.leaves}
+    others = {}
+    for key, name in (("like", draft.output.like), ("tokenizer", draft.output.tokenizer)):
+        leaf = leaves.get(name)
+        if name and not isinstance(leaf, Checkpoint):
+            raise RecipeError(f"{draft.inputs[name].place}: {key}: {name}, and {name} is no model")
+        if isinstance(leaf, Checkpoint) and name not in summed:
+            others[name] = leaf
+    return replace(draft.output, others=tuple(others.values()))
 
 
 def _unused(name: str, draft: Draft, place: Place) -> str:

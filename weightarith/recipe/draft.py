@@ -13,6 +13,7 @@ from pathlib import Path
 from weightarith.engine.settings import Output, Policy
 from weightarith.errors import UnsupportedError
 from weightarith.recipe.bindings import Bindings, bind_params
+from weightarith.recipe.calls import FUNCTIONS, Function
 from weightarith.recipe.caret import Passage
 from weightarith.recipe.fields import mapping, passage, table, text, wrong
 from weightarith.recipe.inputs import Declared, read_inputs
@@ -51,8 +52,10 @@ class Draft:
     output: Output | None
 
 
-def read_draft(document: Node, folder: Path, params: Mapping[str, str]) -> Draft:
-    """Return what a document says.
+def read_draft(
+    document: Node, folder: Path, params: Mapping[str, str], functions: Mapping[str, Function] = FUNCTIONS
+) -> Draft:
+    """Return what a document says; its expressions may call `functions`.
 
     Raises:
         RecipeError: a key, a value, a name or an expression means nothing.
@@ -61,7 +64,7 @@ def read_draft(document: Node, folder: Path, params: Mapping[str, str]) -> Draft
     _refuse_other_documents(document)
     parts = {key: entry.value for key, entry in table(document, "a recipe", KEYS, REQUIRED).items()}
     _check_version(parts["weightarith"])
-    names = Bindings()
+    names = Bindings(functions=functions)
     bind_params(names, parts.get("params"), params)
     inputs = read_inputs(parts["inputs"])
     lets = declared_names(mapping(parts["let"], "let")) if "let" in parts else {}

@@ -6,15 +6,17 @@ Only numbers multiply and divide, only sums add to sums; whatever breaks this is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from weightarith import algebra
 from weightarith.algebra import Linear, Sum, collect
 from weightarith.errors import RecipeError, quoted
+from weightarith.operators.direction import Direction
+from weightarith.recipe.calls import FUNCTIONS, Function
 from weightarith.recipe.caret import Passage
-from weightarith.recipe.functions import FUNCTIONS, Argument, Arguments, Value, described
-from weightarith.recipe.lookup import read_expression
+from weightarith.recipe.functions import Argument, Arguments, Value, described
+from weightarith.recipe.lookup import WORDS, read_expression
 from weightarith.recipe.numbers import RANGE, in_range
 from weightarith.recipe.tokens import NAME, NAMING, canonical
 from weightarith.recipe.tree import (
@@ -28,8 +30,13 @@ from weightarith.recipe.tree import (
     Number,
     Text,
 )  # fmt: skip
+from weightarith.weighting import Scaled, Varying
 
 ZERO, ONE = Fraction(0), Fraction(1)
+
+
+Named = Linear | Fraction | Varying | Direction
+"""What a name can stand for."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,8 @@ class Scope:
     """What the names of an expression stand for, and the passage that errors point into."""
 
     passage: Passage
-    names: Mapping[str, Linear | Fraction]
+    names: Mapping[str, Named]
+    functions: Mapping[str, Function] = field(default_factory=lambda: FUNCTIONS)
 
 
 def parse_expression(text: str, names: Mapping[str, Linear | algebra.Number]) -> Sum:
@@ -51,7 +59,7 @@ def parse_expression(text: str, names: Mapping[str, Linear | algebra.Number]) ->
     Raises:
         RecipeError: with the line of the expression and a caret under the character it is about.
     """
-    known: dict[str, Linear | Fraction] = {}
+    known: dict[str, Named] = {}
     for name, value in names.items():
         if not NAME.fullmatch(canonical(name)):
             raise RecipeError(f"{quoted(name)} can be no name in an expression: {NAMING}")
@@ -97,6 +105,8 @@ def evaluate(tree: Node, scope: Scope) -> Value:
             return text
         case Items(items):
             return tuple(Argument(evaluate(item, scope), item.at) for item in items)
+        case Name(name) if name in WORDS and name not in scope.names:
+            return name
         case Name(name):
             named = scope.names[name]
             return collect(named.terms) if isinstance(named, Linear) else named
@@ -104,6 +114,8 @@ def evaluate(tree: Node, scope: Scope) -> Value:
             value = evaluate(operand, scope)
             if isinstance(value, Fraction | Sum):
                 return -value
+            if isinstance(value, Varying):
+                return Scaled(value, Fraction(-1))
             raise scope.passage.error(at, f"cannot turn the sign of {described(value)}")
         case Added():
             return _added(tree, scope)
@@ -141,35 +153,54 @@ def _not_added(chain: Added, values: list[Value], scope: Scope) -> RecipeError:
     return scope.passage.error(chain.at, "cannot add these")
 
 
-def _multiplied(chain: Multiplied, scope: Scope) -> Fraction | Sum:
-    factor = ONE
-    weights: Sum | None = None
+def _multiplied(chain: Multiplied, scope: Scope) -> Fraction | Sum | Varying:
+    factor, weights, varying = ONE, list[Sum](), list[Varying]()
     for step in chain.steps:
         value = evaluate(step.operand, scope)
         if isinstance(value, Fraction):
             if step.mark == "/" and value == 0:
                 raise scope.passage.error(step.operand.at, "division by zero")
             factor = _bounded(factor / value if step.mark == "/" else factor * value, step.at, scope)
-        elif not isinstance(value, Sum):
+        elif not isinstance(value, Sum | Varying):
             raise scope.passage.error(step.operand.at, f"cannot multiply {described(value)}")
         elif step.mark == "/":
             raise scope.passage.error(
                 step.at, f"cannot divide by {described(value)}", hint="only numbers divide"
             )
-        elif weights is not None:
-            pair = f"{described(weights)} by {described(value)}"
-            raise scope.passage.error(step.at, f"cannot multiply {pair}", hint="one side must be a number")
+        elif isinstance(value, Sum):
+            if weights:
+                pair = f"{described(weights[0])} by {described(value)}"
+                raise scope.passage.error(
+                    step.at, f"cannot multiply {pair}", hint="one side must be a number"
+                )
+            weights.append(value)
         else:
-            weights = value
-    return factor if weights is None else _in_range(weights * factor, chain.at, scope)
+            varying.append(value)
+    if weights:
+        return _weighted(_in_range(weights[0] * factor, chain.at, scope), varying, chain.at, scope)
+    if len(varying) > 1:
+        raise scope.passage.error(chain.at, "cannot multiply two numbers that vary")
+    return Scaled(varying[0], factor) if varying else factor
 
 
-def _called(call: Call, scope: Scope) -> Fraction | Sum:
+def _weighted(value: Sum, varying: list[Varying], at: int, scope: Scope) -> Sum:
+    """Return a vector multiplied by numbers that vary from tensor to tensor."""
+    if varying and value.degree != 0:
+        message = f"cannot multiply {described(value)} by a number that varies from tensor to tensor"
+        raise scope.passage.error(at, message, hint="scale a difference: base + gradient(…)*(model - base)")
+    for each in varying:
+        value = value.weighted(each)
+    return value
+
+
+def _called(call: Call, scope: Scope) -> Fraction | Sum | Varying:
     values = tuple(Argument(evaluate(each, scope), each.at) for each in call.arguments)
     options = {
         name.name: (name.at, Argument(evaluate(value, scope), value.at)) for name, value in call.options
     }
-    result = FUNCTIONS[call.function](Arguments(scope.passage, call.at, values, options))
+    result = scope.functions[call.function](Arguments(scope.passage, call.at, values, options))
+    if isinstance(result, Varying):
+        return result
     return _in_range(result, call.at, scope) if isinstance(result, Sum) else _bounded(result, call.at, scope)
 
 

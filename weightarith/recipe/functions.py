@@ -1,17 +1,18 @@
-"""The functions of an expression: what each takes and gives, in one literal table."""
+"""Functions of an expression that are sums in other words, and what every function is given."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 from weightarith.algebra import Sum, collect
+from weightarith.operators.direction import Direction
 from weightarith.recipe.caret import Passage, listed, nearest
 from weightarith.recipe.rules import Fail, layer_range, role, rules
-from weightarith.weighting import Selection
+from weightarith.weighting import Selection, Varying
 
-Value = Fraction | Sum | str | tuple["Argument", ...]
+Value = Fraction | Sum | Varying | Direction | str | tuple["Argument", ...]
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,12 @@ def described(value: Value) -> str:
             return "a number"
         case str():
             return "a text"
-        case _:
+        case tuple():
             return "a list"
+        case Direction():
+            return "a direction"
+        case _:
+            return "a number that varies from tensor to tensor"
 
 
 def mean(given: Arguments) -> Fraction | Sum:
@@ -126,5 +131,3 @@ def _texts(given: Arguments, option: str) -> list[tuple[str, int]]:
 
 
 EXAMPLES = {"layers": "8-20", "role": "mlp", "name": "*.q_proj.*"}
-
-FUNCTIONS: dict[str, Callable[[Arguments], Fraction | Sum]] = {"mean": mean, "restrict": restrict}

@@ -1,12 +1,14 @@
 """The `inputs:` of a recipe: a name for each, opened by its headers.
 
 Paths are relative to the recipe's folder; text that is no path there is looked for on the Hub. A plain text
-is whatever lies there; `model:`, `vector:` or `adapter:` say what it must be.
+is whatever lies there; `model:`, `vector:` or `adapter:` say what it must be. A `direction:` is no weights
+but one tensor of one axis, for operators that take one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +16,7 @@ from typing import Literal
 from weightarith.algebra import Checkpoint, Leaf, Linear, Vector
 from weightarith.errors import WeightArithError, quoted, some
 from weightarith.hub import locate
+from weightarith.operators.direction import Direction, open_direction
 from weightarith.recipe.caret import listed, nearest
 from weightarith.recipe.fields import mapping, table, text
 from weightarith.recipe.naming import declared_names
@@ -21,9 +24,14 @@ from weightarith.recipe.strictyaml import Node, Place, Scalar
 from weightarith.recipe.tokens import canonical
 from weightarith.store import Source, open_source
 
-Kind = Literal["checkpoint", "vector", "adapter"]
+Kind = Literal["checkpoint", "vector", "adapter", "direction"]
 
-KINDS: dict[str, Kind] = {"model": "checkpoint", "vector": "vector", "adapter": "adapter"}
+KINDS: dict[str, Kind] = {
+    "model": "checkpoint",
+    "vector": "vector",
+    "adapter": "adapter",
+    "direction": "direction",
+}
 KEYS = (*KINDS, "minus", "base")
 DEFAULT_BASE = "base"
 
@@ -63,11 +71,27 @@ def open_inputs(declared: Mapping[str, Declared], folder: Path) -> dict[str, Lea
         InvalidFileError: a file is not what its name, header or index says.
         UnsupportedError: what lies there is of another kind than asked for, or in a layout that is not read.
     """
-    sources = {name: _open(each, folder) for name, each in declared.items()}
+    weights = {name: each for name, each in declared.items() if each.kind != "direction"}
+    sources = {name: _open(each, folder) for name, each in weights.items()}
     models = {
         name: Checkpoint(source, name) for name, source in sources.items() if source.kind == "checkpoint"
     }
-    return {name: models.get(name) or _vector(each, sources[name], models) for name, each in declared.items()}
+    return {name: models.get(name) or _vector(each, sources[name], models) for name, each in weights.items()}
+
+
+def open_directions(declared: Mapping[str, Declared], folder: Path) -> dict[str, Direction]:
+    """Return every direction by name, read in full.
+
+    Raises:
+        InvalidFileError: a file is not what its header says.
+        UnsupportedError: what lies there is no direction.
+    """
+    found = {}
+    for name, each in declared.items():
+        if each.kind == "direction":
+            with _pointing(each):
+                found[name] = open_direction(_located(each.where, folder), name)
+    return found
 
 
 def meaning(each: Declared, leaves: Mapping[str, Leaf]) -> Linear:
@@ -89,7 +113,7 @@ def _declared(name: str, node: Node) -> Declared:
     said = [key for key in KINDS if key in entry]
     if len(said) != 1:
         has = f"this has {' and '.join(said)}" if said else "this has none"
-        raise node.place.error(f"input {name} needs one of model, vector and adapter; {has}")
+        raise node.place.error(f"input {name} needs one of {listed(KINDS)}; {has}")
     if "base" in entry and said[0] != "adapter":
         message = f"base belongs to an adapter, and {name} is a {said[0]}"
         raise entry["base"].place.error(message, hint="minus: makes a difference")
@@ -114,9 +138,16 @@ def _check_references(each: Declared, declared: Mapping[str, Declared]) -> None:
 
 
 def _open(each: Declared, folder: Path) -> Source:
+    with _pointing(each):
+        return open_source(_located(each.where, folder), each.kind if each.kind != "direction" else None)
+
+
+@contextmanager
+def _pointing(each: Declared) -> Iterator[None]:
+    """Put the line of the recipe in front of an error."""
     try:
-        return open_source(_located(each.where, folder), each.kind)
-    except WeightArithError as error:  # the same error, with the line of the recipe in front
+        yield
+    except WeightArithError as error:
         raise type(error)(f"{each.place}: input {each.name}: {error.message}", hint=error.hint) from error
 
 

@@ -5,19 +5,28 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from weightarith.errors import RecipeError, quoted
+from weightarith.recipe.calls import FUNCTIONS
 from weightarith.recipe.caret import Passage, listed, nearest
 from weightarith.recipe.expression import parse
-from weightarith.recipe.functions import FUNCTIONS
 from weightarith.recipe.tree import Call, Name, Node, walk
 
+WORDS = ("true", "false")
+"""Names that stand for themselves, unless a recipe declares them."""
 
-def read_expression(passage: Passage, known: Collection[str], whose: str = "this expression has") -> Node:
+
+def read_expression(
+    passage: Passage,
+    known: Collection[str],
+    whose: str = "this expression has",
+    functions: Collection[str] = FUNCTIONS.keys(),
+) -> Node:
     """Return the syntax tree of an expression in which the names `known` may occur.
 
     Args:
         passage: the text.
         known: the names that mean something.
         whose: what an error puts before the list of them.
+        functions: the functions that mean something.
 
     Raises:
         RecipeError: the text is no expression, or the first name or function in it that nobody knows.
@@ -26,14 +35,14 @@ def read_expression(passage: Passage, known: Collection[str], whose: str = "this
     strangers = [
         node
         for node in walk(tree)
-        if (isinstance(node, Name) and node.name not in known)
-        or (isinstance(node, Call) and node.function not in FUNCTIONS)
+        if (isinstance(node, Name) and node.name not in known and node.name not in WORDS)
+        or (isinstance(node, Call) and node.function not in functions)
     ]
     if not strangers:
         return tree
     first = min(strangers, key=lambda node: node.at)
     if isinstance(first, Call):
-        raise _unknown_function(first, passage, known)
+        raise _unknown_function(first, passage, known, functions)
     raise _unknown_name(first.name, first.at, passage, known, whose)
 
 
@@ -49,9 +58,11 @@ def _unknown_name(name: str, at: int, passage: Passage, known: Collection[str], 
     return passage.error(at, f"unknown name {quoted(name)}; {has}", hint=nearest(name, known))
 
 
-def _unknown_function(call: Call, passage: Passage, known: Collection[str]) -> RecipeError:
+def _unknown_function(
+    call: Call, passage: Passage, known: Collection[str], functions: Collection[str]
+) -> RecipeError:
     if call.function in known:
         hint = f"write * to multiply: {call.function} * (…)"
         return passage.error(call.at, f"{quoted(call.function)} is a name, not a function", hint=hint)
-    message = f"unknown function {quoted(call.function)}; functions are {listed(FUNCTIONS)}"
-    return passage.error(call.at, message, hint=nearest(call.function, FUNCTIONS))
+    hint = nearest(call.function, functions) or "weightarith operators lists them"
+    return passage.error(call.at, f"unknown function {quoted(call.function)}", hint=hint)

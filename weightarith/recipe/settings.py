@@ -5,18 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from weightarith.engine.settings import SHARD_BYTES, Output, Policy
-from weightarith.errors import quoted
+from weightarith.engine.chat import checked_template
+from weightarith.engine.settings import SHARD_BYTES, UNNAMED, Output, Policy
+from weightarith.errors import RecipeError, quoted
 from weightarith.recipe.caret import listed, nearest
-from weightarith.recipe.fields import choice, table, text
+from weightarith.recipe.fields import choice, scalar, table, text
 from weightarith.recipe.numbers import bytes_in
 from weightarith.recipe.strictyaml import Node
 from weightarith.recipe.tokens import canonical
 from weightarith.tensorfile.dtypes import ARITHMETIC, BY_NAME
+from weightarith.tensorfile.encoded import PARTS
 
 NONFINITE = "nonfinite"
 POLICY = ("names", "vocabulary", "integers", NONFINITE)
-OUTPUT = ("path", "dtype", "shard_size", "like")
+OUTPUT = ("path", "dtype", "encoding", "shard_size", "like", "tokenizer", "chat_template")
 DTYPES = ("base", *(name for name, dtype in BY_NAME.items() if dtype.code in ARITHMETIC))
 
 _REFUSE_OR_BASE: tuple[Literal["refuse", "base"], ...] = ("refuse", "base")
@@ -43,25 +45,38 @@ def read_policy(node: Node | None) -> Policy:
 def read_output(node: Node | None, folder: Path, inputs: list[str]) -> Output | None:
     """Return where the result goes, a path relative to the recipe's folder; None where nothing is said.
 
+    Its path is `UNNAMED` where only the form of the result is said.
+
     Raises:
-        RecipeError: a key or a dtype is unknown, a size is none, or `like` names no input.
+        RecipeError: a key, a dtype or an encoding is unknown, a size or a template is none, or a model is no
+            input.
     """
     if node is None:
         return None
-    given = table(node, "output", OUTPUT, required=("path",))
+    given = table(node, "output", OUTPUT)
     dtype = choice(given["dtype"].value, "dtype", DTYPES) if "dtype" in given else "base"
     return Output(
-        folder / text(given["path"].value, "a path"),
+        folder / text(given["path"].value, "a path") if "path" in given else UNNAMED,
         None if dtype == "base" else BY_NAME[dtype],
         _bytes(given["shard_size"].value) if "shard_size" in given else SHARD_BYTES,
-        _like(given["like"].value, inputs) if "like" in given else "",
+        _input("like", given["like"].value, inputs) if "like" in given else "",
+        encoding=choice(given["encoding"].value, "encoding", tuple(PARTS)) if "encoding" in given else None,
+        tokenizer=_input("tokenizer", given["tokenizer"].value, inputs) if "tokenizer" in given else "",
+        chat_template=_template(given["chat_template"].value) if "chat_template" in given else "",
     )
 
 
-def _like(node: Node, inputs: list[str]) -> str:
+def _template(node: Node) -> str:
+    try:
+        return checked_template(scalar(node, "a chat template").text)
+    except RecipeError as error:
+        raise node.place.error(error.message, hint=error.hint) from None
+
+
+def _input(key: str, node: Node, inputs: list[str]) -> str:
     name = canonical(text(node, "the name of an input"))
     if name not in inputs:
-        message = f"like: {quoted(name)} is no input; inputs are {listed(inputs)}"
+        message = f"{key}: {quoted(name)} is no input; inputs are {listed(inputs)}"
         raise node.place.error(message, hint=nearest(name, inputs))
     return name
 

@@ -19,7 +19,7 @@ from weightarith.recipe.functions import described
 from weightarith.recipe.rules import Fail, layer_range, role, rules
 from weightarith.recipe.strictyaml import Entry, Node, Place, Scalar
 from weightarith.recipe.tokens import canonical
-from weightarith.weighting import ONE, Rule, Schedule, Selection
+from weightarith.weighting import ONE, Rule, Schedule, Selection, Varying
 
 SELECT = ("on", "layers", "role", "name", "scale")
 SCHEDULE = ("on", "values", "elsewhere")
@@ -39,7 +39,7 @@ class Weightings:
         self.places.setdefault(name, place)
         self.uses[name] = self.uses.get(name, frozenset()).union(uses)
 
-    def applied(self, name: str, value: Linear | Fraction) -> Linear | Fraction:
+    def applied(self, name: str, value: Linear | Fraction | Varying) -> Linear | Fraction | Varying:
         """Return `value`, scaled as the recipe says of `name`.
 
         Raises:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from weightarith.errors import UnsupportedError
+from weightarith.store.gguf import refuse_gguf
 from weightarith.tensorfile.sniff import shown
 
 _CONVERT = "load it once with transformers, in an isolated place, and save_pretrained() it as safetensors"
@@ -45,5 +46,6 @@ def refuse_foreign(folder: Path, names: Iterable[str]) -> None:
             )
         ending = next((e for e in _ENDINGS if name.endswith(e) and not name.startswith("rng_state")), None)
         if ending is not None:
+            refuse_gguf(folder / name)
             what, remedy = _ENDINGS[ending]
             raise UnsupportedError(f"{shown(folder / name)} is {what}, expected safetensors", hint=remedy)

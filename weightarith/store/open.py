@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from weightarith.adapter import read_adapter
+from weightarith.adapter import is_adapter, read_adapter, read_single_file
 from weightarith.errors import InvalidFileError, UnsupportedError, quoted, some
+from weightarith.store.encodings import split_encoded
 from weightarith.store.folder import (
     INDEX_SUFFIX,
     RESUME,
@@ -18,15 +19,19 @@ from weightarith.store.folder import (
     weight_files,
 )
 from weightarith.store.foreign import refuse_foreign
+from weightarith.store.gguf import refuse_gguf
+from weightarith.store.naming import NAMES, OWN
 from weightarith.store.quantised import refuse_quantised
 from weightarith.store.source import Kind, Source
-from weightarith.store.vector import MARK, split_factors, vector_metadata
+from weightarith.store.vector import split_factors, vector_metadata
+from weightarith.tensorfile.encoded import MARK
 from weightarith.tensorfile.jsonfile import CONFIG_LIMIT, read_object
 from weightarith.tensorfile.sniff import shown
 
 KIND = "weightarith.kind"
 ADAPTER_CONFIG = "adapter_config.json"
 _PART = re.compile(r"-\d+-of-(\d+)\.safetensors$")
+_FACTORS = (".lora_A", ".lora_B", ".lora_down.", ".lora_up.")
 ADAPTER_FILES = (ADAPTER_CONFIG, "adapter_model.safetensors", "adapter_model.bin")
 
 
@@ -58,8 +63,11 @@ def _open_file(path: Path, kind: Kind | None) -> Source:
         raise InvalidFileError(
             f"{shown(path)} holds no tensors", hint=f"give its folder: {shown(path.parent)}"
         )
+    refuse_gguf(path)
     tensors = read_single(path)
     said = tensors.files[0].metadata.get(KIND)
+    if said is None and is_adapter(tensors.stored):
+        return _single_adapter(path, tensors)
     if said == "vector" or (said is None and kind == "vector"):
         return _vector(path, tensors)
     config = path.parent / "config.json"
@@ -88,6 +96,8 @@ def _open_folder(folder: Path, kind: Kind | None) -> Source:
         )
     tensors = _read_weights(folder, names, weights)
     first = tensors.files[0]
+    if len(tensors.files) == 1 and KIND not in first.metadata and is_adapter(tensors.stored):
+        return _single_adapter(folder, tensors)
     if first.path.name.startswith("vector") or first.metadata.get(KIND) == "vector":
         return _vector(folder, tensors)
     return _checkpoint(folder, tensors, folder / "config.json" if "config.json" in names else None)
@@ -132,8 +142,12 @@ def _checkpoint(path: Path, tensors: Tensors, config_file: Path | None) -> Sourc
 
 def _vector(path: Path, tensors: Tensors) -> Source:
     metadata = vector_metadata(tensors)
-    dense, factors = split_factors(path, tensors.stored)
-    return Source(path, "vector", tensors.files, dense, factors, metadata=metadata)
+    plain, encoded = split_encoded(path, tensors.stored, metadata)
+    dense, factors = split_factors(path, plain)
+    return Source(
+        path, "vector", tensors.files, dense, factors, metadata=metadata, encoded=encoded,
+        own_names=metadata.get(NAMES) == OWN,
+    )  # fmt: skip
 
 
 def _adapter(folder: Path) -> Source:
@@ -141,8 +155,16 @@ def _adapter(folder: Path) -> Source:
     return Source(folder, "adapter", (found.file,), {}, found.factors, found.replaced, found.config)
 
 
+def _single_adapter(path: Path, tensors: Tensors) -> Source:
+    """Return an adapter of kohya's, ComfyUI's or diffusers' making; without factors it is a vector."""
+    (file,) = tensors.files
+    found = read_single_file(file)
+    kind: Kind = "adapter" if found.factors else "vector"
+    return Source(path, kind, (file,), found.dense, found.factors, metadata=file.metadata, own_names=True)
+
+
 def _refuse_bare_adapter(path: Path, tensors: Tensors) -> None:
-    name = next((name for name in tensors.stored if ".lora_A" in name or ".lora_B" in name), None)
+    name = next((name for name in tensors.stored if any(mark in name for mark in _FACTORS)), None)
     if name is not None:
         raise InvalidFileError(
             f"{shown(path)} holds the LoRA factor {quoted(name)}: its scale stands in {ADAPTER_CONFIG}",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from weightarith.tensorfile.encoded import Encoded
 from weightarith.tensorfile.factored import Factored
 from weightarith.tensorfile.model import Stored, TensorFile
 
@@ -19,7 +20,12 @@ class Source:
 
     `tensors` are dense: weights of a checkpoint, displacements of a vector. `factors` are low-rank
     displacements. `replaced` are the fully trained tensors of an adapter: the new *weight* itself, so that
-    the displacement is `replaced − base`.
+    the displacement is `replaced − base`. `encoded` are displacements of a vector in fewer bits.
+
+    `edit` says which layers of which models were put together, where it was not all of one; the config says
+    so too, and is no longer that of the folder.
+
+    With `own_names` the names are those of a file for other programs, and `naming.onto` finds the base's.
     """
 
     path: Path
@@ -30,6 +36,9 @@ class Source:
     replaced: Mapping[str, Stored] = field(default_factory=dict)
     config: Mapping[str, Any] | None = None  # config.json of a checkpoint, adapter_config.json of an adapter
     metadata: Mapping[str, str] = field(default_factory=dict)  # header metadata of a vector
+    encoded: Mapping[str, Encoded] = field(default_factory=dict)
+    own_names: bool = False
+    edit: str = ""
 
     @property
     def folder(self) -> Path | None:

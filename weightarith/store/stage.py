@@ -19,6 +19,8 @@ from weightarith.errors import StorageError, TargetError, quoted
 from weightarith.store.lock import locked
 
 RECEIPT = "weightarith.json"
+SINGLE = (".safetensors", ".gguf")
+"""How the name of an output ends that is a file and no folder."""
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
@@ -68,8 +70,10 @@ def _check_existing(place: Path, shown: str, *, overwrite: bool) -> None:
     if not overwrite:
         raise TargetError(f"{shown} exists", hint="choose another -o, or add --overwrite")
     if place.is_dir() == _is_single(place):
-        raise TargetError(f"{shown} is a {'folder' if place.is_dir() else 'file'}, the output is not",
-                          hint="a name ending in .safetensors is a file, any other a folder")  # fmt: skip
+        raise TargetError(
+            f"{shown} is a {'folder' if place.is_dir() else 'file'}, the output is not",
+            hint=f"a name ending in {' or '.join(SINGLE)} is a file, any other a folder",
+        )
     if place.is_dir() and any(place.iterdir()) and not (place / RECEIPT).is_file():
         raise TargetError(f"{shown} is a folder that weightarith did not write (it holds no {RECEIPT})",
                           hint="remove it yourself if it may go")  # fmt: skip
@@ -87,7 +91,7 @@ def _check_inputs(place: Path, shown: str, inputs: Iterable[Path]) -> None:
 
 
 def _is_single(target: Path) -> bool:
-    return target.suffix == ".safetensors"
+    return target.suffix in SINGLE
 
 
 def _is_cached(folder: Path) -> bool:
@@ -105,7 +109,7 @@ def staged(target: Path, *, needed: int, overwrite: bool) -> Iterator[Path]:
     after the other, the receipt last.
 
     Args:
-        target: a folder, or a file ending in `.safetensors`.
+        target: a folder, or a file whose name ends as `SINGLE` says.
         needed: bytes about to be written.
         overwrite: whether what stands there may be replaced.
 

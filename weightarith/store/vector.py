@@ -1,7 +1,8 @@
 """What the tensors of a vector file mean: displacements by name, dense or in two factors.
 
 `<name>` is dense. `<name>::A` (rank, in) and `<name>::B` (out, rank) are factors of the displacement B·A.
-`::` occurs in no module path, so that a reader that does not know it fails instead of adding the wrong thing.
+What is encoded, `encodings` has taken out before. `::` occurs in no module path, so that a reader that does
+not know it fails instead of adding the wrong thing.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from pathlib import Path
 
 from weightarith.errors import InvalidFileError, UnsupportedError, quoted
 from weightarith.store.folder import Tensors
+from weightarith.tensorfile.encoded import KEY, MARK
 from weightarith.tensorfile.factored import Factored, Matrix
 from weightarith.tensorfile.model import Stored
 from weightarith.tensorfile.sniff import shown
 
-MARK = "::"
 SPEC = "1"
 
 
@@ -29,21 +30,22 @@ def split_factors(path: Path, stored: Mapping[str, Stored]) -> tuple[dict[str, S
     dense: dict[str, Stored] = {}
     factors: dict[str, dict[str, Stored]] = {}
     for name, tensor in stored.items():
+        plain, mark, suffix = name.rpartition(MARK)
+        if mark and (suffix not in ("A", "B") or not plain or MARK in plain):
+            raise InvalidFileError(
+                f"{shown(path)} holds {quoted(name)}: of the suffixes after {MARK} only A and B are known "
+                f"where {KEY} in the header does not name the tensor",
+                hint="a newer weightarith may read it",
+            )
         if not tensor.info.dtype.arithmetic:
             raise UnsupportedError(
                 f"{shown(path)} stores {quoted(name)} as {tensor.info.dtype.code}, "
                 "expected F64, F32, F16 or BF16"
             )
-        plain, mark, suffix = name.rpartition(MARK)
-        if not mark:
-            dense[name] = tensor
-        elif suffix in ("A", "B") and plain and MARK not in plain:
+        if mark:
             factors.setdefault(plain, {})[suffix] = tensor
         else:
-            raise InvalidFileError(
-                f"{shown(path)} holds {quoted(name)}: of the suffixes after {MARK} only A and B are known",
-                hint="a newer weightarith may read it",
-            )
+            dense[name] = tensor
     both = min(dense.keys() & factors.keys(), default=None)
     if both is not None:
         raise InvalidFileError(f"{shown(path)} holds {quoted(both)} twice, dense and factored")

@@ -26,19 +26,39 @@ def read_object(path: Path, limit: int) -> dict[str, Any]:
         StorageError: the file is there and cannot be read.
     """
     try:
-        value = json.loads(_text(path, limit), object_pairs_hook=_without_duplicates)
-    except RecursionError:
-        raise InvalidFileError(f"{shown(path)}: its JSON is nested too deep", hint=DOWNLOAD_AGAIN) from None
-    except ValueError as error:
+        text = read_text(path, limit)
+    except UnicodeDecodeError as error:
         raise InvalidFileError(f"{shown(path)}: not valid JSON: {error}", hint=DOWNLOAD_AGAIN) from error
+    return parse_object(text, shown(path), hint=DOWNLOAD_AGAIN)
+
+
+def parse_object(text: str, where: str, *, hint: str = "") -> dict[str, Any]:
+    """Return the JSON object that `text` is; `where` says in messages where it stands.
+
+    Raises:
+        InvalidFileError: no JSON, a key twice, or no object.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_without_duplicates)
+    except RecursionError:
+        raise InvalidFileError(f"{where}: its JSON is nested too deep", hint=hint) from None
+    except ValueError as error:
+        raise InvalidFileError(f"{where}: not valid JSON: {error}", hint=hint) from error
     if not isinstance(value, dict):
         raise InvalidFileError(
-            f"{shown(path)}: its JSON is a {type(value).__name__}, expected an object", hint=DOWNLOAD_AGAIN
+            f"{where}: its JSON is a {type(value).__name__}, expected an object", hint=hint
         )
     return value
 
 
-def _text(path: Path, limit: int) -> str:
+def read_text(path: Path, limit: int) -> str:
+    """Return the text in the file at `path`.
+
+    Raises:
+        InvalidFileError: no regular file, or over `limit` bytes.
+        UnicodeDecodeError: it is not UTF-8.
+        StorageError: the file is there and cannot be read.
+    """
     descriptor = open_regular(path)
     try:
         size = os.fstat(descriptor).st_size

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -112,6 +113,9 @@ class OpenFile:
             InvalidFileError: the file ends early, so it changed since its header was read.
             StorageError: the disk failed.
         """
+        with suppress(OSError), memoryview(buffer) as view:
+            if os.preadv(self._descriptor, [view], offset) == view.nbytes:  # as good as always
+                return
         read_into(self._descriptor, self.file.path, buffer, offset)
 
     def check_unchanged(self) -> None:

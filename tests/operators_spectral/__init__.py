@@ -1,0 +1,1 @@
+"""Operators on matrices as matrices: their spectra, their factors, their rows."""

@@ -1,0 +1,99 @@
+"""Every tensor of a sum looked at once, as a field, nothing written: what reports and exports are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from math import prod
+from pathlib import Path
+from typing import TypeVar
+
+from weightarith.algebra import Sum
+from weightarith.engine.bench import Bench
+from weightarith.engine.build import build_plan
+from weightarith.engine.cpu import keep_freed_memory, one_thread_each
+from weightarith.engine.crew import share_out
+from weightarith.engine.devices import cores
+from weightarith.engine.files import Inputs
+from weightarith.engine.plan import Form, Group, Job, Node, Operand, Plan
+from weightarith.engine.settings import Output, Policy
+from weightarith.engine.settle import NodeField, settle
+from weightarith.engine.survey import survey
+from weightarith.operators.field import Field, Mixed
+from weightarith.operators.operator import Operator
+
+Seen = TypeVar("Seen")
+
+
+def plan_of(total: Sum, policy: Policy | None = None) -> Plan:
+    """Return the plan of a sum that is looked at and not written.
+
+    Raises:
+        WeightArithError: the sum has no meaning, or its inputs do not fit.
+    """
+    return build_plan(total, Output(Path("nowhere")), policy=policy)
+
+
+def visit(
+    plan: Plan,
+    look: Callable[[Field], Seen],
+    *,
+    threads: int = 0,
+    progress: Callable[[int], None] = lambda _moved: None,
+) -> dict[str, Seen]:
+    """Return what `look` finds at each tensor of a plan's vector, by name; the largest are looked at first.
+
+    Args:
+        plan: of a vector.
+        look: asked once a tensor, from several threads; its field has one operand, the vector.
+        threads: how many; 0 takes one a core.
+        progress: called now and then with the bytes of the tensors done so far.
+
+    Raises:
+        WeightArithError: see the engines, and `look`.
+    """
+    found: dict[str, Seen] = {}
+    done = [0]
+    keep_freed_memory()
+    with Inputs(plan.inputs) as inputs, one_thread_each():
+        states = survey(plan, Bench(inputs, plan.policy))
+
+        def worker(bench: Bench) -> Callable[[Job], None]:
+            def work(job: Job) -> None:
+                name = job.name.removesuffix("::B")
+                settled = settle(_alone(job), name, job.tensor_shape, bench, states)
+                found[name] = look(NodeField(_node(name), job.tensor_shape, (settled,), bench))
+                bench.clear()
+                done[0] += job.read_bytes
+
+            return work
+
+        workers = [worker(Bench(inputs, plan.policy)) for _ in range(threads or cores())]
+        share_out(_largest_first(plan), workers, lambda: progress(done[0]))
+        inputs.check_unchanged()
+    return {name: found[name] for name in sorted(found)}
+
+
+def _alone(job: Job) -> Form:
+    """Return what a job makes with the anchor as an operand among the others."""
+    if job.anchor is None:
+        return job.form
+    if job.action == "copy":
+        return Form((Group(1.0, (Operand(job.anchor, 1),)),))
+    groups = []
+    for group in job.groups:
+        own = Operand(job.anchor, -1 if group.origin > 0 else 1)
+        groups.append(replace(group, operands=(*group.operands, *(own,) * abs(group.origin)), origin=0))
+    return Form(tuple(groups), job.factors)
+
+
+def _largest_first(plan: Plan) -> Iterator[Job]:
+    jobs = [job for file in plan.files for job in file.jobs if job.action != "right"]
+    return iter(sorted(jobs, key=lambda job: -prod(job.tensor_shape)))
+
+
+_LOOKING = Operator("look", lambda _field: Mixed((1.0,)), "")
+
+
+def _node(name: str) -> Node:
+    return Node("", _LOOKING, name, (), {}, (0,), 0)

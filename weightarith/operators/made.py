@@ -1,0 +1,288 @@
+"""What an operator makes of sums: an atom of other sums, and lazy as they are.
+
+Here calls are checked, from recipes and from Python alike: kinds of operands, names and ranges of options.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+from weightarith.algebra import Atom, Leaf, Linear, Sum, collect, exact
+from weightarith.errors import RecipeError, quoted
+from weightarith.operators.direction import Direction, direction_of
+from weightarith.operators.operator import REQUIRED, Operator, Option
+from weightarith.provenance import expression_of
+from weightarith.weighting import Varying, value_at
+from weightarith.wording import shown
+
+Number = Fraction | Varying
+Setting = Number | int | str | bool | tuple[Number, ...] | Direction
+"""What an option was given; a number may vary from tensor to tensor."""
+
+
+@dataclass(frozen=True, eq=False)
+class Made(Atom):
+    """What `operator` makes of `operands`, with `beside` after them, under `options`."""
+
+    operator: Operator
+    operands: tuple[Sum, ...]
+    beside: tuple[Sum, ...]
+    options: Mapping[str, Setting]
+    point: bool
+
+    @cached_property
+    def label(self) -> str:  # type: ignore[override]  # an attribute there, and read only here
+        """The call, as it is written in a recipe."""
+        return self.written(str)
+
+    def written(self, name: Callable[[str], str]) -> str:
+        """Return the call, with the label of every input passed through `name`."""
+        return self._call(name, self.options)
+
+    def written_at(self, tensor: str, depth: int) -> str:
+        """Return the call with its numbers as they are at a tensor."""
+        return self._call(str, {key: _fixed(value, tensor, depth) for key, value in self.options.items()})
+
+    def _call(self, name: Callable[[str], str], options: Mapping[str, Setting]) -> str:
+        operands = [each.written(name) for each in self.operands]
+        parts = operands if len(operands) == self.operator.most else [_listed(operands)]
+        if self.beside:
+            beside = [each.written(name) for each in self.beside]
+            parts.append(f"{self.operator.beside}={beside[0] if len(beside) == 1 else _listed(beside)}")
+        parts += [
+            f"{key}={name(value.label) if isinstance(value, Direction) else _text(value)}"
+            for key, value in options.items()
+            if self._said(key)
+        ]
+        return f"{self.operator.name}({', '.join(parts)})"
+
+    def _said(self, option: str) -> bool:
+        """Return whether an option is something else than its default."""
+        value, default = self.options[option], self.operator.defaults.get(option, REQUIRED)
+        return any(one != default for one in value) if isinstance(value, tuple) else value != default
+
+    @cached_property
+    def key(self) -> str:
+        """Operator, operands and options."""
+        sums = [sum_key(each) for each in (*self.operands, *self.beside)]
+        options = sorted((name, repr(value)) for name, value in self.options.items())
+        return f"{self.operator.name}({len(self.operands)}, {sums}, {options})"
+
+    @cached_property
+    def leaves(self) -> tuple[Leaf, ...]:
+        """The inputs of every operand, each once."""
+        found = {
+            leaf.key: leaf
+            for each in (*self.operands, *self.beside)
+            for term in each.terms
+            for leaf in term.leaf.leaves
+        }
+        return tuple(found.values())
+
+    @property
+    def weightings(self) -> tuple[Varying, ...]:
+        """What makes its options vary from tensor to tensor."""
+        flat = [
+            one
+            for value in self.options.values()
+            for one in (value if isinstance(value, tuple) else (value,))
+        ]
+        return tuple(one for one in flat if isinstance(one, Varying))
+
+    def mask_key(self, operand: int, name: str) -> int:
+        """Return the number that random masks of an operand at tensor `name` start from.
+
+        It is made of what the operand says, `ft − base`, and of the name of the tensor: of nothing else.
+        """
+        text = f"{expression_of((*self.operands, *self.beside)[operand])}\0{name}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+
+    def at(self, name: str, depth: int) -> dict[str, Any]:
+        """Return the options as `run` wants them at tensor `name` of a model of `depth` layers.
+
+        Raises:
+            RecipeError: a number that varies leaves its range there.
+        """
+        found: dict[str, Any] = {}
+        for option in self.operator.options:
+            value = self.options[option.name]
+            if option.kind != "number":
+                found[option.name] = value.array if isinstance(value, Direction) else value
+                continue
+            given = value if isinstance(value, tuple) else (value,)
+            numbers = [value_at(one, name, depth) for one in given if isinstance(one, Fraction | Varying)]
+            for one in numbers:
+                _check_range(self.operator, option, one, f" at {quoted(name)}")
+            floats = tuple(map(float, numbers))
+            found[option.name] = floats if option.each else floats[0]
+        if self.operator.beside:
+            found["operands"] = len(self.operands)
+        return found
+
+
+def make(
+    operator: Operator, operands: Sequence[Linear], beside: Sequence[Linear] = (), /, **options: Any
+) -> Made:
+    """Return what `operator` makes of `operands`, nothing computed.
+
+    Raises:
+        RecipeError: an operand is of the wrong kind, or an option is unknown, missing or out of range.
+    """
+    sums = tuple(in_order(each) for each in operands)
+    extra = tuple(in_order(each) for each in beside)
+    point = _checked_kinds(operator, sums, extra)
+    for name in options:
+        if name not in {option.name for option in operator.options}:
+            known = ", ".join(
+                [option.name for option in operator.options] + [operator.beside] * bool(operator.beside)
+            )
+            raise RecipeError(f"{operator.name}() has no option {quoted(name)}; it has {known or 'none'}")
+    settings = {
+        option.name: _setting(operator, option, options.get(option.name), len(sums))
+        for option in operator.options
+    }
+    return Made(operator, sums, extra, settings, point)
+
+
+def _checked_kinds(operator: Operator, operands: tuple[Sum, ...], beside: tuple[Sum, ...]) -> bool:
+    count = len(operands)
+    if count < operator.fewest or (operator.most and count > operator.most):
+        raise RecipeError(f"{operator.name}() takes {_range(operator)}, not {count}")
+    if bool(beside) != bool(operator.beside):
+        raise RecipeError(
+            f"{operator.name}() takes vectors as {operator.beside}="
+            if operator.beside
+            else f"{operator.name}() takes nothing beside its operands"
+        )
+    kinds = [each.kind for each in operands]
+    wanted = operator.takes if operator.takes != "either" else kinds[0]
+    for each, kind in zip(operands, kinds, strict=True):
+        if kind != wanted:
+            what = "models" if wanted == "checkpoint" else "vectors"
+            given = "model" if kind == "checkpoint" else kind
+            raise RecipeError(
+                f"{operator.name}() takes {what}, and {each} is a {given}",
+                hint="the difference of two models is a vector: model - base" if wanted == "vector" else "",
+            )
+    for each in beside:
+        if each.kind != "vector":
+            raise RecipeError(f"{operator.name}({operator.beside}=…) takes vectors, and {each} is a model")
+    return wanted == "checkpoint"
+
+
+def _range(operator: Operator) -> str:
+    noun = {"vector": "vector", "checkpoint": "model", "either": "vector or model"}[operator.takes]
+    if operator.most == operator.fewest:
+        return f"{operator.fewest} {noun}{'s' * (operator.fewest != 1)}"
+    return f"{operator.fewest} or more {noun}s"
+
+
+def _setting(operator: Operator, option: Option, value: Any, operands: int) -> Setting:
+    if value is None:
+        if option.default is REQUIRED:
+            raise RecipeError(f"{operator.name}() needs {option.name}=", hint=option.help)
+        value = option.default
+    if option.kind == "number":
+        return _numbers(operator, option, value, operands)
+    if option.kind == "direction":
+        return direction_of(value)
+    what = f"{operator.name}({option.name}=…)"
+    if option.kind == "flag":
+        if not isinstance(value, bool) and value not in ("true", "false"):
+            raise RecipeError(f"{what} is true or false, not {_text(value)}")
+        return value if isinstance(value, bool) else bool(value == "true")
+    if option.kind == "choice":
+        if value not in option.choices:
+            words = ", ".join(quoted(word) for word in option.choices if word)
+            raise RecipeError(f"{what} is one of {words}, not {_text(value)}")
+        return str(value)
+    number = (
+        value if isinstance(value, Fraction) else exact(value) if isinstance(value, int | float) else None
+    )
+    if number is None or number.denominator != 1:
+        raise RecipeError(f"{what} is a whole number, not {_text(value)}")
+    _check_range(operator, option, number, "")
+    return int(number)
+
+
+def _numbers(operator: Operator, option: Option, value: Any, operands: int) -> Setting:
+    what = f"{operator.name}({option.name}=…)"
+    many = isinstance(value, list | tuple)
+    if many and not option.each:
+        raise RecipeError(f"{what} takes one number, not a list")
+    given = list(value) if many else [value] * (operands if option.each else 1)
+    if option.each and len(given) != operands:
+        raise RecipeError(f"{what} lists {len(given)} numbers, and there are {operands} operands")
+    found = tuple(_number(operator, option, one) for one in given)
+    return found if option.each else found[0]
+
+
+def _number(operator: Operator, option: Option, value: Any) -> Number:
+    if isinstance(value, Varying):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
+        raise RecipeError(f"{operator.name}({option.name}=…) takes a number, not {_text(value)}")
+    number = exact(value)
+    _check_range(operator, option, number, "")
+    return number
+
+
+def _check_range(operator: Operator, option: Option, number: Fraction, where: str) -> None:
+    if not option.low <= number <= option.high:
+        bounds = (
+            f"at least {shown(exact(option.low))}" if option.high == float("inf")
+            else f"between {option.low:g} and {option.high:g}"
+        )  # fmt: skip
+        raise RecipeError(f"{operator.name}({option.name}={shown(number)}){where} is out of range: {bounds}")
+
+
+def _fixed(value: Setting, tensor: str, depth: int) -> Setting:
+    if isinstance(value, tuple):
+        return tuple(value_at(one, tensor, depth) for one in value)
+    return value.factor(tensor, depth) if isinstance(value, Varying) else value
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return f"[{', '.join(texts)}]"
+
+
+def _text(value: Any) -> str:
+    match value:
+        case Fraction():
+            return shown(value)
+        case tuple() | list():
+            return _listed([_text(one) for one in value])
+        case bool():
+            return str(value).lower()
+        case str():
+            return quoted(value)
+        case int() | float():
+            return str(value)
+        case Direction():
+            return value.label
+        case _:
+            return "varying"
+
+
+def in_order(total: Linear) -> Sum:
+    """Return a sum with like terms collected, in an order that does not depend on how it was written.
+
+    What is subtracted comes last. Labels and random masks are made of such sums.
+    """
+
+    def place(term: Term) -> tuple[bool, str, str, Fraction, str]:
+        weightings = repr(term.weightings)
+        return term.coefficient < 0, term.leaf.label, term.leaf.key, term.coefficient, weightings
+
+    return Sum(tuple(sorted(collect(total.terms).terms, key=place)))
+
+
+def sum_key(total: Sum) -> str:
+    """Return what makes two sums the same, in whatever order they are written."""
+    parts = sorted((term.leaf.key, str(term.coefficient), repr(term.weightings)) for term in total.terms)
+    return repr(parts)
