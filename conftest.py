@@ -1,10 +1,10 @@
 """Documentation that runs: every fenced block of README.md and docs/, page by page, beside tiny models.
 
 `python` blocks are executed; those of one page share their names. `yaml` blocks are recipes: each is saved as
-the file its first line names (`# steer.yaml`) and merged, which must fail where the line goes on `(refused)`. In `console` and `bash` blocks the commands after
-`$ weightarith` are run: they must exit with 0, or with the number that a following `$ echo $?` shows, and
-print what stands below them, if anything does, where `...` is any text. A block that cannot run has a line
-`<!--- skip: next "reason" -->` above it.
+the file its first line names (`# steer.yaml`) and merged; it must fail where that line ends in `(refused)`.
+In `console` and `bash` blocks the commands after `$ weightarith` are run: they must exit with 0, or with the
+number that a following `$ echo $?` shows, and print what stands below them, if anything does, where `...` is
+any text. A block that cannot run has a line `<!--- skip: next "reason" -->` above it.
 """
 
 from __future__ import annotations

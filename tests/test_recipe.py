@@ -69,11 +69,11 @@ ADAPTERS = ("refusal-positive", "refusal-negative", "style-adapter", "toxic-adap
 @pytest.fixture
 def kitchen(tmp_path: Path) -> Path:
     """Return a folder with everything the recipes of the repository name."""
-    base = models.weights()
+    base = models.weights(depth=24)
     for seed, name in enumerate(("base", "chat", "math-finetune", "code-finetune")):
         models.checkpoint(tmp_path / name, models.finetuned(base, seed=seed) if seed else base)
     for seed, name in enumerate(ADAPTERS):
-        models.adapter(tmp_path / name, seed=seed)
+        models.adapter(tmp_path / name, depth=24, seed=seed)
     for path in RECIPES:
         shutil.copy(path, tmp_path)
     return tmp_path

@@ -104,7 +104,7 @@ class Schedule:
         if all(layer_of(name) is None for name in names):
             raise RecipeError(
                 f"a schedule needs layers, and none of {len(names)} tensor names has a layer number",
-                hint="scale by name instead, with select:",
+                hint="give these names a plain number, or scale them by name, with select:",
             )
 
 

@@ -28,7 +28,7 @@ def winsorise(field: Field, *, share: float) -> Blockwise:
 WINSORISE = Operator(
     name="winsorise",
     run=winsorise,
-    source="Dixon (1960), section 3, https://doi.org/10.1214/aoms/1177705900",
+    source="Dixon (1960), estimation from censored samples, https://doi.org/10.1214/aoms/1177705900",
     most=1,
     options=(Option("share", low=0, high=1, help="of the elements, the largest, that are pulled in"),),
 )

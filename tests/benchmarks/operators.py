@@ -54,7 +54,8 @@ def their_case(name: str, inputs: Path, work: Path) -> Case | None:
     base, tuned = (str(inputs.resolve() / model) for model in (BASE, "a"))
     if name.startswith("extraction"):
         words: tuple[str, ...] = (
-            str(script), "--model", tuned, "--base-model", base, "--out-path", str(output), "--max-rank", "16",
+            str(script), "--model", tuned, "--base-model", base, "--out-path", str(output),
+            "--max-rank", "16",
         )  # fmt: skip
         return Case(THEIRS[name], words, output, MERGEKIT_ENVIRONMENT, against=(CP,))
     config: dict[str, object] = {"merge_method": name, "base_model": base, "dtype": "bfloat16"}

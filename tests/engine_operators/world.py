@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.reference import Raw, encode, write
+from tests.reference import Raw, encode, read, rounded, write
 from weightarith.algebra import Checkpoint, Linear, Vector
 from weightarith.operators.field import Array, Tensors, computed
 from weightarith.operators.operator import Operator
 from weightarith.operators.table import OPERATORS
+from weightarith.saving import save
 
 Doubles = NDArray[np.float64]
 Values = dict[str, Doubles]
@@ -198,6 +199,28 @@ class Model:
 
     def sample(self) -> Array:
         return np.concatenate([field.sample() for field in self.fields], axis=1)
+
+
+def saved(total: Linear, path: Path, device: str = "cpu", **options: Any) -> dict[str, Raw]:
+    """Write a sum, and return the tensors that were written."""
+    save(total, path, device=device, **options)
+    return read(path)
+
+
+def expect(found: Mapping[str, Raw], exact: Mapping[str, Any], noise: float = 1e-13) -> None:
+    """Compare tensors with numbers in float64 that are right but for some noise, relative to the largest."""
+    assert found.keys() == exact.keys()
+    for name, raw in found.items():
+        wanted = np.asarray(exact[name])
+        slack = noise * np.abs(wanted).max(initial=0.0)
+        low, high = rounded(wanted - slack, raw.code), rounded(wanted + slack, raw.code)
+        assert raw.shape == wanted.shape, name
+        assert np.all((low <= raw.values) & (raw.values <= high)), name
+
+
+def plus(first: Mapping[str, Any], second: Mapping[str, Any], by: float = 1.0) -> Values:
+    """Return `first + by · second`, tensor by tensor."""
+    return {name: np.asarray(first[name] + by * second[name]) for name in first}
 
 
 def _sum(world: World, text: str) -> Linear:

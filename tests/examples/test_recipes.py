@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,12 @@ import pytest
 from tests import tiny as models
 from tests.cli.conftest import Run
 from tests.examples.conftest import ROOT, SIDES, SYCOPHANCY
+from tests.operators import naive
 from tests.reference import Doubles, Raw, read, step
 
 RECIPES = sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))
 ADAPTERS = ("refusal-positive", "refusal-negative", "style-adapter", "toxic-adapter")
-DEPTH = 10  # more than the layers that select.yaml speaks of
+DEPTH = 24  # as many layers as stack.yaml speaks of
 ALPHA_OVER_RANK = 2.0
 
 Numbers = Callable[[str], Doubles]  # of a model or a vector, by the name of a tensor
@@ -46,16 +48,63 @@ def scheduled(name: str) -> float:
     return float(np.interp(within / (DEPTH - 1), [0, 1 / 3, 2 / 3, 1], [0, 1, 1, 0.5]))
 
 
+def tasks(name: str, v: dict[str, Numbers]) -> list[Doubles]:
+    """Return the task vectors of both fine-tunes."""
+    return [v[each](name) - v["base"](name) for each in ("math", "code")]
+
+
+def thinned(name: str, v: dict[str, Numbers]) -> list[Doubles]:
+    """Return what dare-ties.yaml leaves of the task vectors: masks are drawn by what they are of."""
+    keys = [hashlib.sha256(f"{each} − base\0{name}".encode()).digest()[:8] for each in ("math", "code")]
+    return [
+        naive.dropped(task, int.from_bytes(key, "little"), 1, 0.5) / 0.5
+        for task, key in zip(tasks(name, v), keys, strict=True)
+    ]
+
+
+def rejected(vector: Doubles, other: Doubles) -> Doubles:
+    """Return a vector without its part along another."""
+    return vector - np.vdot(vector, other) / np.vdot(other, other) * other
+
+
+def slerped(name: str, v: dict[str, Numbers]) -> Doubles:
+    """Return a point of the arc between two fine-tunes, where slerp-by-layer.yaml has it."""
+    curve = [0, 0.5, 0.3, 0.7, 1] if ".self_attn." in name else [1, 0.5, 0.7, 0.3, 0]
+    within = layer(name)
+    inside = within is not None and (".self_attn." in name or ".mlp." in name)
+    t = np.interp((within or 0) / (DEPTH - 1), np.linspace(0, 1, 5), curve) if inside else 0.5
+    one, other = v["math"](name), v["code"](name)
+    angle = np.arccos(np.vdot(one, other) / np.linalg.norm(one) / np.linalg.norm(other))
+    return np.asarray((np.sin((1 - t) * angle) * one + np.sin(t * angle) * other) / np.sin(angle))
+
+
+def stacked(name: str, v: dict[str, Numbers]) -> Doubles:
+    """Return what stack.yaml has at a name: layers 0-15 of one model, then 8-23 of another, and its head."""
+    within = layer(name)
+    if within is None:
+        return v["math" if "embed" in name else "code"](name)
+    return v["math"](name) if within < 16 else v["code"](name.replace(f".{within}.", f".{within - 8}."))
+
+
 SUMS: dict[str, Sum] = {
     "average": lambda n, v: 0.7 * v["math"](n) + 0.3 * v["code"](n),
     "contrast": lambda n, v: (v["math"](n) - v["code"](n)) * (".self_attn." in n or ".mlp." in n),
+    "dare-ties": lambda n, v: v["base"](n) + naive.election(thinned(n, v), (0.6, 0.4)),
     "forget": lambda n, v: v["base"](n) - v["toxic"](n),
+    "project-out": lambda n, v: v["base"](n) + rejected(*tasks(n, v)),
     "schedule": lambda n, v: v["base"](n) + scheduled(n) * (v["math"](n) - v["base"](n)),
     "select": lambda n, v: v["base"](n) + selected(n) * (v["math"](n) - v["base"](n)),
+    "slerp-by-layer": slerped,
+    "stack": stacked,
     "steering": lambda n, v: v["math"](n) + 1.5 * (v["refusal+"](n) - v["refusal-"](n)),
     "sum-of-vectors": lambda n, v: (v["math"](n) + v["code"](n)) / 2 + 0.3 * v["style"](n),
     "task-vector": lambda n, v: v["chat"](n) + 0.8 * (v["math"](n) - v["base"](n)),
+    "ties": lambda n, v: (
+        v["base"](n) + naive.election([naive.trimmed(task, 0.2) for task in tasks(n, v)], (1, 1))
+    ),
 }
+HEIGHTS = {"stack": 32}
+"""Layers of the result, where they are not as many as before."""
 
 
 def of_model(folder: Path) -> Numbers:
@@ -119,13 +168,13 @@ def test_a_recipe_makes_the_model_its_expression_says(
 
     assert (told.status, told.stderr, ran.status, ran.stdout) == (0, "", 0, "")
     (out,) = {path.parent for path in kitchen.glob("*/weightarith.json")}
-    written, base = read(out), read(kitchen / "base")
-    sums = {n: np.broadcast_to(SUMS[name](n, inputs), raw.shape) for n, raw in base.items()}
+    written, layout = read(out), models.weights(depth=HEIGHTS.get(name, DEPTH))
+    sums = {n: np.broadcast_to(SUMS[name](n, inputs), values.shape) for n, values in layout.items()}
     if name == "contrast":
         assert {raw.code for raw in written.values()} == {"F32"}
         sums = {n: values for n, values in sums.items() if ".self_attn." in n or ".mlp." in n}
     assert written.keys() == sums.keys()
-    assert told.json["tensors"].keys() == base.keys()
+    assert told.json["tensors"].keys() == layout.keys()
     for tensor, raw in written.items():
         assert_nearest(raw, sums[tensor])
 

@@ -50,7 +50,7 @@ def both(document: str, models: Path, folder: Path, run: Run, **options: Any) ->
     text = placed(document, models)
     theirs = by_mergekit(text, folder, **options)
     ours = by_us(text, folder, run)
-    return Both(read(ours), read(theirs), _config(ours), _config(theirs), folder)
+    return Both(read(ours), read(theirs), config_of(ours), config_of(theirs), folder)
 
 
 def by_mergekit(text: str, folder: Path, **options: Any) -> Path:
@@ -68,7 +68,8 @@ def by_mergekit(text: str, folder: Path, **options: Any) -> Path:
     return out
 
 
-def _config(folder: Path) -> Mapping[str, Any]:
+def config_of(folder: Path) -> Mapping[str, Any]:
+    """Return what the config.json of a folder says."""
     found: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return found
 

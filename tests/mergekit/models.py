@@ -50,5 +50,6 @@ def qwens(folder: Path) -> Path:
         path = tiny.checkpoint(folder / name, tensors, dtype="F32") / "config.json"
         config = json.loads(path.read_text(encoding="utf-8"))
         config |= {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}
+        config["layer_types"] = ["full_attention"] * DEPTH
         path.write_text(json.dumps(config), encoding="utf-8")
     return folder

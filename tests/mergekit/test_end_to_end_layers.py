@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import Run
-from tests.mergekit.both import assert_near, both
+from tests.mergekit.both import assert_near, both, by_mergekit, by_us, placed
 from tests.reference import read
 
 pytestmark = pytest.mark.oracle
@@ -186,6 +186,20 @@ def test_a_tied_model_is_stacked_bit_for_bit(qwens: Path, tmp_path: Path, run: R
 
     assert_near(found)
     assert all(raw == found.theirs[name] for name, raw in found.ours.items())
+
+
+def test_a_tied_model_is_stacked_deeper_than_mergekit_can(qwens: Path, tmp_path: Path, run: Run) -> None:
+    from transformers import AutoModelForCausalLM
+
+    text = placed(STACKS["two models"], qwens)
+    with pytest.raises(Exception, match="num_hidden_layers"):
+        by_mergekit(text, tmp_path)
+
+    out = by_us(text, tmp_path, run)
+
+    model, report = AutoModelForCausalLM.from_pretrained(out, output_loading_info=True)
+    assert not any(report[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    assert model.config.num_hidden_layers == len(model.config.layer_types) == 6
 
 
 def test_blocks_that_write_nothing_leave_the_logits_as_they_are(

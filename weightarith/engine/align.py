@@ -155,9 +155,18 @@ def align_vector(leaf: Leaf, anchor: Leaf, policy: Policy) -> Aligned:
 
 
 def check_shape(
-    name: str, piece: Piece, leaf: Leaf, expected: tuple[int, ...], owner: str, policy: Policy
+    name: str,
+    piece: Piece,
+    leaf: Leaf,
+    expected: tuple[int, ...],
+    owner: str,
+    policy: Policy,
+    *,
+    whole: bool = False,
 ) -> None:
     """Refuse a piece whose shape differs, unless only rows of a vocabulary do and the policy says so.
+
+    What is wanted `whole`, as operators and stacks want their models, is never cut or filled up.
 
     Raises:
         IncompatibleError: names the tensor, both shapes and both inputs.
@@ -166,18 +175,20 @@ def check_shape(
         return
     same_columns = len(piece.shape) == len(expected) > 0 and piece.shape[1:] == expected[1:]
     rows_only = same_columns and role_of(name) in ("embed", "head")
-    if rows_only and policy.vocabulary == "base" and piece.factored is None:
+    if rows_only and policy.vocabulary == "base" and piece.factored is None and not whole:
         return
     raise IncompatibleError(
         f"tensor {quoted(name)}: expected shape {list(expected)} as in {owner}, "
         f"found {list(piece.shape)} in {leaf.label}",
-        hint=_shape_hint(rows_only=rows_only, factored=piece.factored is not None),
+        hint=_shape_hint(rows_only=rows_only, factored=piece.factored is not None, whole=whole),
     )
 
 
-def _shape_hint(*, rows_only: bool, factored: bool) -> str:
+def _shape_hint(*, rows_only: bool, factored: bool, whole: bool) -> str:
     if not rows_only:
         return "these are different architectures, or one is transposed"
+    if whole:
+        return "the vocabularies differ, and operators and stacks take models of one vocabulary only"
     if factored:
         return "the vocabularies differ, and a low-rank change of one cannot be cut to the other"
     return "the vocabularies differ; to combine the rows in common: policy: {vocabulary: base}"

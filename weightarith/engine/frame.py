@@ -81,7 +81,7 @@ def frame_of(total: Sum, policy: Policy) -> Frame:
     _check_weightings(total)
     return Frame(
         anchor, _model(total, anchor), tuple(sorted(names)), max(layers, default=-1) + 1, policy,
-        {leaf.key: _align(leaf, anchor, policy) for leaf in leaves}, inputs,
+        {leaf.key: _align(leaf, anchor, policy) for leaf in (*_skeletons(total), *leaves)}, inputs,
     )  # fmt: skip
 
 
@@ -98,6 +98,16 @@ def _framed(total: Sum) -> Iterator[Leaf]:
                 yield from _framed(operand)
         elif not isinstance(atom, Stacked):
             yield from atom.leaves
+
+
+def _skeletons(total: Sum) -> Iterator[Leaf]:
+    """Yield what stands for each stack of a sum: it is laid over the names of the whole as a model is."""
+    for atom in (term.leaf for term in total.terms):
+        if isinstance(atom, Stacked):
+            yield atom.skeleton
+        elif isinstance(atom, Made):
+            for operand in (*atom.operands, *atom.beside):
+                yield from _skeletons(operand)
 
 
 def _with_bases(inputs: Iterable[Leaf]) -> list[Leaf]:

@@ -133,17 +133,30 @@ def _formula(parts: tuple[tuple[Fraction, str], ...]) -> str:
     return shown_sum(parts)
 
 
+@dataclass(frozen=True, eq=False)
+class _Stack:
+    """A stack, and what stands for it laid over the names of the whole."""
+
+    stacked: Stacked
+    aligned: Aligned
+
+    def place(self, name: str) -> tuple[int, str]:
+        """Return which part of the stack a tensor belongs to, and its name there."""
+        held = self.aligned.aliases.get(name, name)
+        split = split_layer(held)
+        layer = None if split is None else split[1]
+        number, layer = self.stacked.part_of(layer, above=role_of(held) in ABOVE)
+        return number, held if split is None else f"{split[0]}{layer}{split[2]}"
+
+
 class Gatherer:
     """Collects the summands of one sum over a frame, in the order of their labels."""
 
     def __init__(self, total: Sum, frame: Frame, *, inside: bool = False) -> None:
-        self._frame = frame
-        # an operator wants all its operands alike, so there rows are never cut or filled up
-        self._policy = replace(frame.policy, vocabulary="refuse") if inside else frame.policy
-        self._inside = inside
+        self._frame, self._inside = frame, inside
         self._inputs: list[tuple[Aligned, tuple[Term, ...], Fraction | None]] = []
         self._made: list[tuple[Made, tuple[Term, ...], tuple[Gatherer, ...]]] = []
-        self._stacks: list[tuple[Stacked, tuple[Term, ...], tuple[Gatherer, ...]]] = []
+        self._stacks: list[tuple[_Stack, tuple[Term, ...], tuple[Gatherer, ...]]] = []
         for terms in terms_by_atom(total).values():
             atom = terms[0].leaf
             if isinstance(atom, Made):
@@ -153,7 +166,7 @@ class Gatherer:
                 floors = tuple(
                     Gatherer(part, frame_of(part, frame.policy), inside=True) for part in atom.parts
                 )
-                self._stacks.append((atom, terms, floors))
+                self._stacks.append((_Stack(atom, frame.aligned[atom.skeleton.key]), terms, floors))
             else:
                 # the coefficient, None where it varies from tensor to tensor
                 fixed = None if any(term.weightings for term in terms) else nominal(terms)
@@ -168,7 +181,8 @@ class Gatherer:
             for gatherer in gatherers
             for each in gatherer.aligned
         )
-        return list({each.leaf.key: each for each in (*(one for one, _, _ in self._inputs), *inner)}.values())
+        own = (*(one for one, _, _ in self._inputs), *(stack.aligned for stack, _, _ in self._stacks))
+        return list({each.leaf.key: each for each in (*own, *inner)}.values())
 
     def at(self, name: str, shape: tuple[int, ...], owner: str) -> Gathered:
         """Return every summand at `name`, whose shape must be `shape`, that of `owner`.
@@ -182,10 +196,11 @@ class Gatherer:
             coefficient = _total(terms, name, self._frame.depth) if fixed is None else fixed
             baseless += self._add(found, aligned, name, coefficient, shape, owner)
         _check_bases(name, baseless)
+        for stack, terms, floors in self._stacks:
+            coefficient = _total(terms, name, self._frame.depth)
+            self._add_floor(found, stack, floors, name, coefficient, shape, owner)
         if self._inside:
             self._unfold(found, name)
-        for stacked, terms, floors in self._stacks:
-            self._add_floor(found, stacked, floors, name, _total(terms, name, self._frame.depth))
         for made, terms, gatherers in self._made:
             coefficient = _total(terms, name, self._frame.depth)
             operands = tuple(gatherer.at(name, shape, owner) for gatherer in gatherers)
@@ -202,7 +217,7 @@ class Gatherer:
             if isinstance(leaf, Checkpoint):
                 found.folded += coefficient
             return []
-        check_shape(name, piece, leaf, shape, owner, self._policy)
+        check_shape(name, piece, leaf, shape, owner, self._frame.policy, whole=self._inside)
         if piece.dense is not None:
             found.add((leaf.key, "dense"), piece.dense, leaf.label, isinstance(leaf, Checkpoint), coefficient)
         if piece.factored is not None:
@@ -217,26 +232,30 @@ class Gatherer:
     def _add_floor(
         self,
         found: Gathered,
-        stacked: Stacked,
+        stack: _Stack,
         floors: tuple[Gatherer, ...],
         name: str,
         coefficient: Fraction,
+        shape: tuple[int, ...],
+        owner: str,
     ) -> None:
         """Add what the part of a stack that a tensor belongs to is there, under its name in the part."""
-        split = split_layer(name)
-        above = role_of(name) in ABOVE
-        number, layer = stacked.part_of(None if split is None else split[1], above=above)
-        inner = name if split is None else f"{split[0]}{layer}{split[2]}"
+        skeleton, piece = stack.aligned.leaf, stack.aligned.at(name)
+        if piece is None:
+            found.folded += coefficient
+            return
+        check_shape(name, piece, skeleton, shape, owner, self._frame.policy, whole=True)
+        number, inner = stack.place(name)
         floor = floors[number]
         part = floor.at(inner, *floor._frame.shape(inner))
-        own = stacked.skeleton.source.tensors[name]
         for (key, kind), entry in part.dense.items():
-            where = stacked.skeleton.key if entry.stored is own else f"{key}|{inner}"
+            where = skeleton.key if entry.stored is piece.dense else f"{key}|{inner}"
             found.add((where, kind), entry.stored, entry.label, entry.point, coefficient * entry.coefficient)
         found.factors += [(label, factored, coefficient * each) for label, factored, each in part.factors]
         for key, coded in part.coded.items():
             found.add_coded(f"{key}|{inner}", coded.encoded, coded.label, coefficient * coded.coefficient)
-        found.calls += [replace(call, coefficient=coefficient * call.coefficient) for call in part.calls]
+        if coefficient:
+            found.calls += [replace(call, coefficient=coefficient * call.coefficient) for call in part.calls]
 
     def _unfold(self, found: Gathered, name: str) -> None:
         """Put the base where a point lacks the tensor, so that an operator sees a number there."""

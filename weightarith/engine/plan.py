@@ -87,15 +87,24 @@ class Form:
     @property
     def sources(self) -> tuple[Stored | Encoded, ...]:
         """Everything it rests on, an encoded tensor as one."""
-        found: list[Stored | Encoded] = []
-        for group in self.groups:
-            found += [operand.stored for operand in group.operands]
-            found += [packed.encoded for packed in group.packed]
-        for low in self.factors:
-            found += [low.factored.left.stored, low.factored.right.stored]
-        for computed in (computed for group in self.groups for computed in group.made):
-            found += [source for form in computed.node.forms for source in form.sources]
-        return tuple(found)
+        return (*self.dense, *self.factor_matrices)
+
+    @property
+    def dense(self) -> tuple[Stored | Encoded, ...]:
+        """The tensors it rests on that have an element for each of its own, those inside operators last."""
+        plain = [operand.stored for group in self.groups for operand in group.operands]
+        encoded = [packed.encoded for group in self.groups for packed in group.packed]
+        return (*plain, *encoded, *(one for form in self._inside for one in form.dense))
+
+    @property
+    def factor_matrices(self) -> tuple[Stored, ...]:
+        """The factors it rests on, those inside operators last."""
+        own = [side.stored for low in self.factors for side in (low.factored.left, low.factored.right)]
+        return (*own, *(one for form in self._inside for one in form.factor_matrices))
+
+    @property
+    def _inside(self) -> list[Form]:
+        return [form for group in self.groups for made in group.made for form in made.node.forms]
 
     @property
     def stored(self) -> tuple[Stored, ...]:

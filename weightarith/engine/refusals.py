@@ -27,10 +27,7 @@ def nonfinite_result(block: Block, inputs: Inputs, row: NDArray[np.uint8]) -> No
     decode(row, CODES[job.dtype.code], 0, block.count, result)
     index = int(np.flatnonzero(~np.isfinite(result))[0])
     place = list(map(int, np.unravel_index(block.start + index, job.shape))) if job.shape else []
-    sources: list[Stored | Encoded] = [operand.stored for operand in job.operands]
-    sources += [packed.encoded for packed in job.packed]
-    sources += [job.anchor] if job.anchor is not None else []
-    for one in sources:
+    for one in (*job.form.dense, *([job.anchor] if job.anchor is not None else [])):
         if block.start + index < _count(one) and not np.isfinite(
             number := float(_elements(one, block.start + index, 1, inputs)[0])
         ):
@@ -90,8 +87,7 @@ def nonfinite_factor(job: Job, inputs: Inputs) -> NonFiniteError:
 
 
 def _damaged_factor(job: Job, inputs: Inputs) -> NonFiniteError | None:
-    for matrix in (matrix for low in job.factors for matrix in (low.factored.left, low.factored.right)):
-        stored = matrix.stored
+    for stored in job.form.factor_matrices:
         raw, numbers = np.zeros(-(-stored.info.nbytes // 8) * 8, np.uint8), np.empty(stored.info.count)
         inputs.read(stored, 0, raw.data[: stored.info.nbytes])
         decode(raw, CODES[stored.info.dtype.code], 0, stored.info.count, numbers)

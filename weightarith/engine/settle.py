@@ -79,6 +79,10 @@ class Machine(Protocol):
         """Return room for a whole tensor."""
         ...
 
+    def clear(self) -> None:
+        """Let go of the memory that forms were given; they get new memory if they are asked for again."""
+        ...
+
     def unformed(self, operands: tuple[Settled, ...]) -> bool:
         """Return whether operands need not be formed for what follows."""
         ...
@@ -193,6 +197,10 @@ class NodeField:
         self.keys, self.depth, self.operands = node.keys, node.depth, operands
         self._machine = machine
         self._checked = False  # whether every operand was gone through, and is finite
+
+    def release(self) -> None:
+        """Have the machine let go of what it holds for this field, and for others."""
+        self._machine.clear()
 
     def values(self, start: int, count: int) -> Array:
         """Return the values of some elements, (operands, count)."""

@@ -67,6 +67,7 @@ class Chain:
         for field in self._fields:
             for start, values in field.blocks():
                 yield before + start, values
+            field.release()
             before += field.count
 
     def sample(self) -> Array:
@@ -77,5 +78,6 @@ class Chain:
         for field in self._fields:
             share = max(min(round(SAMPLE * field.count / max(self.count, 1)), field.count), 1)
             found = field.sample()
+            field.release()
             parts.append(found[:, :: max(found.shape[1] // share, 1)])
         return array_namespace(*parts).concat(parts, axis=1)

@@ -108,6 +108,47 @@ def _normal_to_bf16(typing_context: Any, number: Any) -> Any:  # noqa: ARG001
     return types.uint16(types.float64), generate
 
 
+_EIGHT = 8
+
+
+def _keep_between(
+    typing_context: Any, numbers: Any, at: Any, low: Any, high: Any, kept: Any, held: Any  # noqa: ARG001
+) -> Any:  # fmt: skip
+    """Put those of eight numbers (float64) that lie between two others one after the other; return how many.
+
+    LLVM makes vector loops of many things, of this one never; as instructions it is a few on any processor
+    that can pack a vector by a mask.
+    """
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        source, place, bottom, top, target, count = arguments
+        vector, bits = ir.VectorType(_DOUBLE, _EIGHT), ir.VectorType(ir.IntType(1), _EIGHT)
+        start = builder.bitcast(builder.gep(source, [place]), vector.as_pointer())
+        lanes = builder.load(start)
+        lanes.align = 8
+        spread = [_spread(builder, vector, number) for number in (bottom, top)]
+        chosen = builder.and_(
+            builder.fcmp_ordered(">", lanes, spread[0]), builder.fcmp_ordered("<", lanes, spread[1])
+        )
+        kind = ir.FunctionType(ir.VoidType(), [vector, _DOUBLE.as_pointer(), bits])
+        store = cgutils.get_or_insert_function(builder.module, kind, "llvm.masked.compressstore.v8f64")
+        builder.call(store, [lanes, builder.gep(target, [count]), chosen])
+        eight = ir.IntType(_EIGHT)
+        found = builder.module.declare_intrinsic("llvm.ctpop", [eight])
+        return builder.zext(builder.call(found, [builder.bitcast(chosen, eight)]), _I64)
+
+    pointer = types.CPointer(types.float64)
+    signature = types.int64(pointer, types.int64, types.float64, types.float64, pointer, types.int64)
+    return signature, generate
+
+
+def _spread(builder: Any, vector: Any, number: Any) -> Any:
+    lanes = ir.Constant(vector, ir.Undefined)
+    for lane in range(_EIGHT):
+        lanes = builder.insert_element(lanes, number, ir.Constant(ir.IntType(32), lane))
+    return lanes
+
+
 _take_room: Callable[..., Any] = cgutils.alloca_once
 _pointer: Callable[[Any], Any] = types.CPointer
 
@@ -139,6 +180,11 @@ f32_to_bf16: Convert = _made(_f32_to_bf16)
 f32_to_f16: Convert = _made(_f32_to_f16)
 to_odd: Convert = _made(_to_odd)
 normal_to_bf16: Convert = _made(_normal_to_bf16)
+
+KeepBetween = Callable[[Any, int, float, float, Any, int], int]
+"""Address of the numbers, the first of eight, two bounds, address of the room, and where in it; how many."""
+
+keep_between: KeepBetween = _made(_keep_between)
 
 Room = Callable[[], Any]
 """Nothing in, the address of a tile out; only compiled code can call it."""

@@ -136,15 +136,14 @@ def products(
 @_compiled
 def sizes_between(
     workspace: Bytes, terms: Terms, bounds: Integers, form: int, count: int, low: float, high: float,
-    counts: Integers, kept: Doubles, tile: Doubles,
+    counts: Integers, kept: Any, tile: Doubles,
 ) -> int:  # fmt: skip
     """Do what `fused.sizes_between` says."""
     nonfinite, held = 0, 0
     for start in range(0, count, TILE):
         size = min(TILE, count - start)
         nonfinite += form_tile(workspace, terms, bounds, form, start, size, False, tile)
-        between(tile[:size], low, high, True, counts, kept[held:])
-        held += counts[3]
+        held = between(tile[:size], low, high, True, counts, kept, held)
     counts[3] = held
     return nonfinite
 
@@ -222,8 +221,7 @@ def _sizes_between(
         forms,
     )
     carray(nonfinite, (1,))[0] = sizes_between(
-        held, terms, cuts, form, count, low, high, carray(counts, (4,)), carray(kept, (count + 1,)),
-        carray(tile, (TILE,)),
+        held, terms, cuts, form, count, low, high, carray(counts, (4,)), kept, carray(tile, (TILE,)),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numba import carray, njit  # type: ignore[attr-defined]  # its stubs forget carray
 from numpy.typing import NDArray
 
-from weightarith.kernels.bits import room_for_doubles
+from weightarith.kernels.bits import keep_between, room_for_doubles
 from weightarith.kernels.formats import TILE
 
 Doubles = NDArray[np.float64]
@@ -97,14 +97,19 @@ def elect(
 
 
 @_compiled
-def between(numbers: Doubles, low: float, high: float, sizes: bool, counts: Integers, kept: Doubles) -> None:
-    """Do what `elect.between` says."""
-    tile, held = carray(room_for_doubles(), (TILE,)), 0
+def between(
+    numbers: Doubles, low: float, high: float, sizes: bool, counts: Integers, kept: Any, held: int
+) -> int:
+    """Do what `elect.between` says, with `kept` an address and `held` what lies there; return what does then."""
+    room = room_for_doubles()
+    tile = carray(room, (TILE,))
     for start in range(0, numbers.size, TILE):
         size = min(TILE, numbers.size - start)
         given = numbers[start : start + size]
         for i in range(size):
             tile[i] = abs(given[i]) if sizes else given[i]
+        for i in range(size, (size + 7) // 8 * 8):
+            tile[i] = np.nan  # between nothing
         above, at_high, at_low, inside = 0, 0, 0, 0
         for i in range(size):
             above += 1 if tile[i] > high else 0
@@ -114,10 +119,9 @@ def between(numbers: Doubles, low: float, high: float, sizes: bool, counts: Inte
         counts[0] += above
         counts[1] += at_high
         counts[2] += at_low
-        for i in range(size if inside else 0):
-            kept[held] = tile[i]  # written over by the next one unless it lies between
-            held += (tile[i] > low) & (tile[i] < high)
-    counts[3] = held
+        for i in range(0, size if inside else 0, 8):
+            held += keep_between(room, i, low, high, kept, held)
+    return held
 
 
 def _elect(
@@ -132,9 +136,8 @@ def _elect(
 
 
 def _between(numbers: Any, count: int, low: float, high: float, sizes: int, counts: Any, kept: Any) -> None:
-    between(
-        carray(numbers, (count,)), low, high, sizes != 0, carray(counts, (4,)), carray(kept, (count + 1,))
-    )
+    tally = carray(counts, (4,))
+    tally[3] = between(carray(numbers, (count,)), low, high, sizes != 0, tally, kept, 0)
 
 
 ENTRIES: dict[str, Callable[..., None]] = {"elect": _elect, "between": _between}

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from weightarith.algebra import ZERO, Atom, Checkpoint, Leaf, Sum, Term
 from weightarith.errors import RecipeError
-from weightarith.operators.made import Made, sum_key
+from weightarith.operators.made import Made, in_order, sum_key
 from weightarith.store import depth_of, stack
 
 
@@ -30,6 +30,9 @@ class Stacked(Atom):
     parts: tuple[Sum, ...]
     heights: tuple[int, ...]
     skeleton: Checkpoint
+
+    def __str__(self) -> str:
+        return self.label
 
     @cached_property
     def label(self) -> str:  # type: ignore[override]  # an attribute there, and read only here
@@ -81,7 +84,7 @@ def stacked(parts: Sequence[Sum]) -> Stacked:
     sources, labels = [anchor.source for anchor in anchors], [anchor.label for anchor in anchors]
     heights = tuple(depth_of(source, label) for source, label in zip(sources, labels, strict=True))
     skeleton = Checkpoint(stack(sources, labels), f"stack({', '.join(labels)})")
-    return Stacked(tuple(parts), heights, skeleton)
+    return Stacked(tuple(map(in_order, parts)), heights, skeleton)
 
 
 def anchor_of(total: Sum) -> Leaf | None:

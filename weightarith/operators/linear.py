@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from weightarith.errors import RecipeError, quoted
 from weightarith.operators.field import Field, Mixed
-from weightarith.operators.operator import Operator, Option
+from weightarith.operators.operator import Operator, Option, ranks_added
 
 CANCELLED = 1e-9
 """A sum of weights this small beside the weights themselves is 0, and the rest the rounding of decimals."""
@@ -84,6 +84,7 @@ LINEAR = Operator(
 TASK_ARITHMETIC = Operator(
     name="task_arithmetic",
     run=task_arithmetic,
+    rank=ranks_added,
     source="Ilharco et al. (2022), section 2, https://arxiv.org/abs/2212.04089",
     options=(
         WEIGHTS,

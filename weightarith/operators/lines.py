@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from weightarith.names import layer_of
 from weightarith.operators.field import Field, Mixed
-from weightarith.operators.operator import Operator, Option
+from weightarith.operators.operator import Operator, Option, ranks_added
 
 
 def lines(field: Field, *, alpha: float, beta: float) -> Mixed:
@@ -27,6 +27,7 @@ LINES = Operator(
     run=lines,
     source="Wang et al. (2024), the scaling of layers, https://arxiv.org/abs/2410.17146",
     most=1,
+    rank=ranks_added,
     options=(
         Option("alpha", help="the factor in the first layer"),
         Option("beta", help="what the factor grows by up to the last layer"),

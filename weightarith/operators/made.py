@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from weightarith.algebra import Atom, Leaf, Linear, Sum, collect, exact
+from weightarith.algebra import Atom, Leaf, Linear, Sum, Term, collect, exact
 from weightarith.errors import RecipeError, quoted
 from weightarith.operators.direction import Direction, direction_of
 from weightarith.operators.operator import REQUIRED, Operator, Option
@@ -34,6 +34,9 @@ class Made(Atom):
     beside: tuple[Sum, ...]
     options: Mapping[str, Setting]
     point: bool
+
+    def __str__(self) -> str:
+        return self.label
 
     @cached_property
     def label(self) -> str:  # type: ignore[override]  # an attribute there, and read only here
@@ -99,8 +102,21 @@ class Made(Atom):
 
         It is made of what the operand says, `ft − base`, and of the name of the tensor: of nothing else.
         """
-        text = f"{expression_of((*self.operands, *self.beside)[operand])}\0{name}"
+        text = f"{self._names[operand]}\0{name}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        """What the operands say; different ones that say the same, of folders of one name, are numbered."""
+        sums = (*self.operands, *self.beside)
+        known: dict[str, list[str]] = {}
+        names = []
+        for text, key in ((expression_of(each), sum_key(each)) for each in sums):
+            same = known.setdefault(text, [])
+            same += [key] * (key not in same)
+            number = same.index(key)
+            names.append(f"{text}\0{number}" if number else text)
+        return tuple(names)
 
     def at(self, name: str, depth: int) -> dict[str, Any]:
         """Return the options as `run` wants them at tensor `name` of a model of `depth` layers.

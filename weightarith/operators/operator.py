@@ -64,9 +64,9 @@ class Operator:
             a `statistics.Blocks` that goes through every tensor; the result is given to `run` as `state=`.
             Only asked where the option `over` is `"model"`; else `state` is None. An operator that has
             `prepare` has the option `over`.
-        rank: `rank(shape, ranks, **options)`, the rank of the product that `run` will answer with, None where
-            it answers with something else; `ranks` are those of operands that are stored in factors, None for
-            dense ones. A vector made of products alone is stored in factors.
+        rank: `rank(shape, ranks, **options)`, the rank that the result has in factors, at most; None where it
+            is dense. `ranks` are those of operands that are stored in factors, None for dense ones. A vector
+            of which everything has a rank is stored in factors.
         source: paper and section.
     """
 
@@ -101,6 +101,15 @@ class Operator:
     def defaults(self) -> Mapping[str, Any]:
         """The options that have a default."""
         return {option.name: option.default for option in self.options if option.default is not REQUIRED}
+
+
+def ranks_added(_shape: tuple[int, ...], ranks: Sequence[int | None], **_options: Any) -> int | None:
+    """Return the rank of a weighted sum of operands stored in factors, None where one is dense.
+
+    It is the `rank` of operators that answer with coefficients: adapters stay adapters.
+    """
+    known = [rank for rank in ranks if rank is not None]
+    return sum(known) if len(known) == len(ranks) else None
 
 
 def _flat(given: Sequence[Linear | Sequence[Linear]]) -> list[Linear]:

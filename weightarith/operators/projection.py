@@ -11,7 +11,7 @@ import numpy as np
 from weightarith.errors import IncompatibleError, RecipeError
 from weightarith.operators.angles import tensor_products
 from weightarith.operators.field import Field, Mixed
-from weightarith.operators.operator import OVER, Operator
+from weightarith.operators.operator import OVER, Operator, ranks_added
 from weightarith.operators.statistics import Blocks, Doubles, gram
 
 DEPENDENT = 1e-12
@@ -101,6 +101,7 @@ PROJECT = Operator(
     beside="onto",
     options=(OVER,),
     prepare=model_coefficients,
+    rank=ranks_added,
 )
 REJECT = Operator(
     name="reject",
@@ -110,4 +111,5 @@ REJECT = Operator(
     beside="onto",
     options=(OVER,),
     prepare=model_coefficients,
+    rank=ranks_added,
 )

@@ -42,6 +42,11 @@ def take(source: Source, first: int, last: int, label: str) -> Source:
         RecipeError: a checkpoint has no such layers.
         UnsupportedError: a checkpoint has no layers, or more than one stack of them.
     """
+    if source.own_names:
+        raise UnsupportedError(
+            f"layers cannot be taken of {label}: its names are those of a file for other programs",
+            hint="add it to its base first, and take layers of the sum that was written",
+        )
     if source.kind != "checkpoint":
         return _cut(source, first, last, source.config)
     depth = depth_of(source, label)
