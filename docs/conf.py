@@ -9,6 +9,7 @@ version = release = installed_version("weightarith")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
+suppress_warnings = ["misc.highlighting_failure"]  # what a command prints in a `console` block is no shell
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"

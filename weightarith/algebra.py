@@ -113,6 +113,9 @@ class Atom(Linear):
         """The atom itself, once."""
         return (Term(self, ONE),)
 
+    def __str__(self) -> str:
+        return self.label
+
 
 @dataclass(frozen=True, eq=False)
 class Leaf(Atom):

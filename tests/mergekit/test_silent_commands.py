@@ -6,6 +6,7 @@ The cases are numbered as in docs/mergekit.md; those of numbers are in test_sile
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,16 @@ pytestmark = pytest.mark.oracle
 ONE, OTHER = "{model: $a, parameters: {weight: 1}}", "{model: $b, parameters: {weight: 1}}"
 LINEAR = f"merge_method: linear\nmodels:\n- {ONE}\n- {OTHER}\n"
 TIES = f"merge_method: ties\nbase_model: $base\nmodels:\n- {ONE}\n- {OTHER}\n"
+
+
+def test_every_case_of_the_page_is_shown_by_a_test() -> None:
+    here = Path(__file__)
+    page = here.parents[2] / "docs" / "mergekit.md"
+    cases = re.findall(r"^\| ([0-9]+) \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+    tests = "".join(path.read_text(encoding="utf-8") for path in here.parent.glob("test_silent_*.py"))
+
+    assert cases == [str(number) for number in range(1, 21)]
+    assert set(re.findall(r"\bdef test_([0-9]+)_", tests)) == set(cases)
 
 
 @pytest.fixture

@@ -131,13 +131,13 @@ def _keep_between(
             builder.fcmp_ordered(">", lanes, spread[0]), builder.fcmp_ordered("<", lanes, spread[1])
         )
         kind = ir.FunctionType(ir.VoidType(), [vector, _DOUBLE.as_pointer(), bits])
-        store = cgutils.get_or_insert_function(builder.module, kind, "llvm.masked.compressstore.v8f64")
+        store = _function_of(builder.module, kind, "llvm.masked.compressstore.v8f64")
         builder.call(store, [lanes, builder.gep(target, [count]), chosen])
         eight = ir.IntType(_EIGHT)
         found = builder.module.declare_intrinsic("llvm.ctpop", [eight])
         return builder.zext(builder.call(found, [builder.bitcast(chosen, eight)]), _I64)
 
-    pointer = types.CPointer(types.float64)
+    pointer = _pointer(types.float64)
     signature = types.int64(pointer, types.int64, types.float64, types.float64, pointer, types.int64)
     return signature, generate
 
@@ -149,6 +149,7 @@ def _spread(builder: Any, vector: Any, number: Any) -> Any:
     return lanes
 
 
+_function_of: Callable[..., Any] = cgutils.get_or_insert_function
 _take_room: Callable[..., Any] = cgutils.alloca_once
 _pointer: Callable[[Any], Any] = types.CPointer
 

@@ -100,7 +100,7 @@ def elect(
 def between(
     numbers: Doubles, low: float, high: float, sizes: bool, counts: Integers, kept: Any, held: int
 ) -> int:
-    """Do what `elect.between` says, with `kept` an address and `held` what lies there; return what does then."""
+    """Do what `elect.between` says, at the address `kept`, where `held` numbers lie; return how many then do."""
     room = room_for_doubles()
     tile = carray(room, (TILE,))
     for start in range(0, numbers.size, TILE):

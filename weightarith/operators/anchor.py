@@ -31,9 +31,6 @@ class Stacked(Atom):
     heights: tuple[int, ...]
     skeleton: Checkpoint
 
-    def __str__(self) -> str:
-        return self.label
-
     @cached_property
     def label(self) -> str:  # type: ignore[override]  # an attribute there, and read only here
         """The call, as it is written in a recipe."""

@@ -35,9 +35,6 @@ class Made(Atom):
     options: Mapping[str, Setting]
     point: bool
 
-    def __str__(self) -> str:
-        return self.label
-
     @cached_property
     def label(self) -> str:  # type: ignore[override]  # an attribute there, and read only here
         """The call, as it is written in a recipe."""
@@ -67,6 +64,7 @@ class Made(Atom):
     def _said(self, option: str) -> bool:
         """Return whether an option is something else than its default."""
         value, default = self.options[option], self.operator.defaults.get(option, REQUIRED)
+        default = exact(default) if isinstance(default, float) else default
         return any(one != default for one in value) if isinstance(value, tuple) else value != default
 
     @cached_property
@@ -108,14 +106,13 @@ class Made(Atom):
     @cached_property
     def _names(self) -> tuple[str, ...]:
         """What the operands say; different ones that say the same, of folders of one name, are numbered."""
-        sums = (*self.operands, *self.beside)
         known: dict[str, list[str]] = {}
         names = []
-        for text, key in ((expression_of(each), sum_key(each)) for each in sums):
+        for each in (*self.operands, *self.beside):
+            text, key = expression_of(each), sum_key(each)
             same = known.setdefault(text, [])
             same += [key] * (key not in same)
-            number = same.index(key)
-            names.append(f"{text}\0{number}" if number else text)
+            names.append(text if key == same[0] else f"{text}\0{same.index(key)}")
         return tuple(names)
 
     def at(self, name: str, depth: int) -> dict[str, Any]:
@@ -291,9 +288,8 @@ def in_order(total: Linear) -> Sum:
     What is subtracted comes last. Labels and random masks are made of such sums.
     """
 
-    def place(term: Term) -> tuple[bool, str, str, Fraction, str]:
-        weightings = repr(term.weightings)
-        return term.coefficient < 0, term.leaf.label, term.leaf.key, term.coefficient, weightings
+    def place(term: Term) -> tuple[bool, str, str, str]:
+        return term.coefficient < 0, term.leaf.label, term.leaf.key, repr(term.weightings)
 
     return Sum(tuple(sorted(collect(total.terms).terms, key=place)))
 
