@@ -100,7 +100,7 @@ def elect(
 def between(
     numbers: Doubles, low: float, high: float, sizes: bool, counts: Integers, kept: Any, held: int
 ) -> int:
-    """Do what `elect.between` says, at the address `kept`, where `held` numbers lie; return how many then do."""
+    """Do what `elect.between` says; return how many numbers lie at the address `kept`, where `held` did."""
     room = room_for_doubles()
     tile = carray(room, (TILE,))
     for start in range(0, numbers.size, TILE):
