@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.packed import VECTOR, Parts, decoded, packed, write
-from tests.test_store import refused
+from tests.stores import refused
 from weightarith.errors import IncompatibleError, InvalidFileError
 from weightarith.kernels.encodings import Doubles
 from weightarith.store import open_source

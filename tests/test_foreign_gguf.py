@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gguf import GGUFWriter
 
-from tests.test_store import refused
+from tests.stores import refused
 
 
 def control_vector(path: Path) -> None:

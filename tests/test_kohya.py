@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests import tiny
-from tests.test_adapter import array, change, llama, trained
+from tests.adapters import array, change, llama, trained
 from weightarith.store import Source, onto, open_source
 
 Q = "model.layers.0.self_attn.q_proj"

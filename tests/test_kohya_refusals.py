@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tests import tiny
+from tests.stores import refused
 from tests.test_kohya import DOWN, UNET, UP, Q, lora
-from tests.test_store import refused
 
 
 def header(**settings: Any) -> dict[str, str]:

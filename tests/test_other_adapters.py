@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests import tiny as models
+from tests.adapters import llama, trained
 from tests.conftest import Tiny
 from tests.engines import outcome_of, planned
 from tests.small import fates
-from tests.test_adapter import llama, trained
 from weightarith.algebra import Checkpoint, Vector
 from weightarith.errors import IncompatibleError, WeightArithError
 from weightarith.operators.table import OPERATORS

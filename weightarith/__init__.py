@@ -32,9 +32,10 @@ if TYPE_CHECKING:
         WeightArithError,
     )
     from weightarith.lowrank import export_adapter, save_compressed
+    from weightarith.mergekit import load_recipe
     from weightarith.operators.field import Blockwise, Field, Mixed, Product, Rowwise, Tensors, Whole
     from weightarith.operators.operator import Operator, Option
-    from weightarith.recipe import Recipe, load_recipe, parse_expression, parse_recipe
+    from weightarith.recipe import Recipe, parse_expression, parse_recipe
     from weightarith.saving import save
 
 _HOMES = {
@@ -66,7 +67,7 @@ _HOMES = {
     "WeightArithError": "errors",
     "Whole": "operators.field",
     "export_adapter": "lowrank",
-    "load_recipe": "recipe",
+    "load_recipe": "mergekit",
     "parse_expression": "recipe",
     "parse_recipe": "recipe",
     "save": "saving",

@@ -38,8 +38,13 @@ def space_of(source: Source) -> str:
 def expression_of(total: Sum) -> str:
     """Return the flattened sum with labels that may be published, what is subtracted last."""
     present = [term for term in total.terms if term.coefficient]
-    parts = [(term.coefficient, term.leaf.written(plain_label) + term.mark) for term in present]
+    parts = [(term.coefficient, term.leaf.written(_said) + term.mark) for term in present]
     return shown_sum(sorted(parts, key=lambda part: (part[0] < 0, part[1], part[0])))
+
+
+def _said(label: str) -> str:
+    """Return how an input is called in an expression: a single file by its name without the ending."""
+    return plain_label(label).removesuffix(".safetensors")
 
 
 def vector_metadata(total: Sum, base: Leaf | None) -> dict[str, str]:

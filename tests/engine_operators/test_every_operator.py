@@ -41,9 +41,7 @@ def test_what_is_saved_is_what_the_operator_makes_of_arrays_rounded_once(
 ) -> None:
     expected = exactly(world, name)
 
-    found = {
-        device: saved(lazily(world, name), tmp_path / device, device, dtype=dtype) for device in DEVICES
-    }
+    found = {device: saved(lazily(world, name), tmp_path / device, device, dtype=dtype) for device in DEVICES}
 
     for tensors in found.values():
         assert {raw.code for raw in tensors.values()} == {CODES[dtype]}

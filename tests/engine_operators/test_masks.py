@@ -14,9 +14,7 @@ from tests.reference import Raw, encode, read, shard
 from weightarith.algebra import Checkpoint, Linear, Vector
 from weightarith.operators.table import OPERATORS
 
-DARE, DARE_LINEAR, MAGPRUNE, TRIM = (
-    OPERATORS[name] for name in ("dare", "dare_linear", "magprune", "trim")
-)
+DARE, DARE_LINEAR, MAGPRUNE, TRIM = (OPERATORS[name] for name in ("dare", "dare_linear", "magprune", "trim"))
 UP, EMBED, HEAD = (
     "model.layers.0.mlp.up_proj.weight", "model.embed_tokens.weight", "lm_head.weight",
 )  # fmt: skip

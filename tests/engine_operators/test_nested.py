@@ -77,7 +77,9 @@ def trimmed_ties(world: World) -> tuple[Linear, Values]:
 def ties_of_a_rejection_and_a_mask(world: World) -> tuple[Linear, Values]:
     base, a, b, u = (*(world.model(label) for label in ("base", "a", "b")), world.vector("u"))
     lazy = op(
-        "ties", [op("reject", a - base, onto=u), op("dare", b - base, density=0.7, seed=2)], density=[0.5, 0.9]
+        "ties",
+        [op("reject", a - base, onto=u), op("dare", b - base, density=0.7, seed=2)],
+        density=[0.5, 0.9],
     )
     rejected = plain("reject", [delta(world, "a"), whole(world, "u")])
     dropped = plain("dare", [delta(world, "b")], ["b − base"], density=0.7, seed=2)

@@ -207,6 +207,15 @@ def saved(total: Linear, path: Path, device: str = "cpu", **options: Any) -> dic
     return read(path)
 
 
+def multiplied(found: Mapping[str, Raw]) -> dict[str, Raw]:
+    """Return tensors with every pair of factors multiplied, as one of float64."""
+    stems = {name.removesuffix("::A") for name in found if name.endswith("::A")}
+    products = {
+        stem: encode(found[f"{stem}::B"].values @ found[f"{stem}::A"].values, "F64") for stem in stems
+    }
+    return {name: raw for name, raw in found.items() if "::" not in name} | products
+
+
 def expect(found: Mapping[str, Raw], exact: Mapping[str, Any], noise: float = 1e-13) -> None:
     """Compare tensors with numbers in float64 that are right but for some noise, relative to the largest."""
     assert found.keys() == exact.keys()

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.adapters import change, trained
+from tests.adapters import llama as small_llama
 from tests.export.models import FAMILIES, base_of, gpt2, llama, logits, moved, pairs, seeded
 from tests.reference import read, snapshot
 from tests.small import failing
-from tests.test_adapter import change, trained
-from tests.test_adapter import llama as small_llama
 from weightarith.adapter import read_adapter
 from weightarith.adapter.portable import plan_portable
 from weightarith.errors import IncompatibleError, NonFiniteError, StorageError, TargetError
@@ -90,7 +90,7 @@ def test_the_difference_of_two_adapters_of_peft_is_the_dense_one_and_the_ranks_a
     one, two = (read_adapter(tmp_path / name).factors for name in ("one", "two"))
 
     def pair(factored: Any) -> Pair:
-        from tests.test_adapter import array
+        from tests.adapters import array
 
         left, right = (
             array(matrix.stored).T if matrix.transposed else array(matrix.stored)

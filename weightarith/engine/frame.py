@@ -172,7 +172,8 @@ def _check_weightings(total: Sum) -> None:
 
 def _weigh(total: Sum, origin: Leaf | None, weighed: dict[Weighting, set[str]]) -> None:
     for term in total.terms:
-        names = {name for leaf in term.leaf.leaves for name in names_of(named(leaf, origin).source)}
+        leaves = (*_framed(Sum((term,))), *_skeletons(Sum((term,))))
+        names = {name for leaf in leaves for name in names_of(named(leaf, origin).source)}
         for weighting in term.weightings:
             weighed.setdefault(weighting, set()).update(names)
         inner: tuple[Sum, ...] = term.leaf.parts if isinstance(term.leaf, Stacked) else ()

@@ -51,6 +51,11 @@ class Call:
     name: str
     depth: int
 
+    @property
+    def written(self) -> str:
+        """The call in words, with every number as it is here."""
+        return self.made.written_at(self.name, self.depth, [each.formula() for each in self.operands])
+
 
 @dataclass
 class Gathered:
@@ -124,7 +129,7 @@ class Gathered:
         parts = [(entry.coefficient, entry.label) for entry in self.dense.values() if entry.coefficient]
         parts += [(coefficient, label) for label, _, coefficient in self.factors if coefficient]
         parts += [(entry.coefficient, entry.label) for entry in self.encoded]
-        parts += [(call.coefficient, call.made.written_at(call.name, call.depth)) for call in self.calls]
+        parts += [(call.coefficient, call.written) for call in self.calls]
         return _formula(tuple(sorted(parts, key=lambda part: part[0] < 0)))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Literal, Protocol
 
+from weightarith.engine.answers import checked, expect_shape
 from weightarith.engine.plan import Form, LowRank, Node
 from weightarith.operators.election import Election
 from weightarith.operators.field import (
@@ -165,7 +166,8 @@ def answer(node: Node, field: NodeField, states: States) -> Result:
     options = dict(node.options)
     if node.operator.prepare is not None:
         options["state"] = states.get(node.call)
-    return node.operator.run(field, **options)
+    result = node.operator.run(field, **options)
+    return checked(result, node.operator.name, field.name, field.shape, len(field.operands))
 
 
 def _folded(parts: list[Part], anchor: Stored | None) -> tuple[Part, ...]:
@@ -195,6 +197,7 @@ class NodeField:
     ) -> None:
         self.name, self.shape, self.count = node.name, shape, prod(shape)
         self.keys, self.depth, self.operands = node.keys, node.depth, operands
+        self.operator = node.operator.name
         self._machine = machine
         self._checked = False  # whether every operand was gone through, and is finite
 
@@ -286,8 +289,11 @@ def evaluate(evaluated: Evaluated, start: int, count: int, out: Array | None = N
     if isinstance(result, Whole):
         return result.tensor.reshape((-1,))[start : start + count]
     if isinstance(result, Blockwise):
-        return field.made_at(result.at, start, count, out)
+        made = field.made_at(result.at, start, count, out)
+        expect_shape(made, (count,), field.operator, field.name)
+        return made
     columns = row_length(field.shape)
     first, last = start // columns, -(-(start + count) // columns)
     made = result.at(field.rows_at(first, last - first), first)
+    expect_shape(made, (last - first, columns), field.operator, field.name)
     return made.reshape((-1,))[start - first * columns : start - first * columns + count]

@@ -42,17 +42,17 @@ class Made(Atom):
 
     def written(self, name: Callable[[str], str]) -> str:
         """Return the call, with the label of every input passed through `name`."""
-        return self._call(name, self.options)
+        return self._call([each.written(name) for each in (*self.operands, *self.beside)], name, self.options)
 
-    def written_at(self, tensor: str, depth: int) -> str:
-        """Return the call with its numbers as they are at a tensor."""
-        return self._call(str, {key: _fixed(value, tensor, depth) for key, value in self.options.items()})
+    def written_at(self, tensor: str, depth: int, sums: Sequence[str]) -> str:
+        """Return the call with its numbers as they are at a tensor, `sums` being what it is of there."""
+        options = {key: _fixed(value, tensor, depth) for key, value in self.options.items()}
+        return self._call(sums, str, options)
 
-    def _call(self, name: Callable[[str], str], options: Mapping[str, Setting]) -> str:
-        operands = [each.written(name) for each in self.operands]
+    def _call(self, sums: Sequence[str], name: Callable[[str], str], options: Mapping[str, Setting]) -> str:
+        operands, beside = list(sums[: len(self.operands)]), sums[len(self.operands) :]
         parts = operands if len(operands) == self.operator.most else [_listed(operands)]
-        if self.beside:
-            beside = [each.written(name) for each in self.beside]
+        if beside:
             parts.append(f"{self.operator.beside}={beside[0] if len(beside) == 1 else _listed(beside)}")
         parts += [
             f"{key}={name(value.label) if isinstance(value, Direction) else _text(value)}"
@@ -189,10 +189,10 @@ def _checked_kinds(operator: Operator, operands: tuple[Sum, ...], beside: tuple[
 
 
 def _range(operator: Operator) -> str:
-    noun = {"vector": "vector", "checkpoint": "model", "either": "vector or model"}[operator.takes]
+    many = {"vector": "vectors", "checkpoint": "models", "either": "vectors or models"}[operator.takes]
     if operator.most == operator.fewest:
-        return f"{operator.fewest} {noun}{'s' * (operator.fewest != 1)}"
-    return f"{operator.fewest} or more {noun}s"
+        return f"{operator.fewest} {many if operator.fewest != 1 else many[:-1]}"
+    return f"{operator.fewest} or more {many}"
 
 
 def _setting(operator: Operator, option: Option, value: Any, operands: int) -> Setting:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from weightarith.algebra import Sum, collect
-from weightarith.errors import RecipeError
+from weightarith.errors import RecipeError, quoted
 from weightarith.operators.made import make
 from weightarith.operators.operator import Operator
 from weightarith.operators.table import OPERATORS
@@ -64,10 +64,13 @@ def functions_with(operators: Iterable[Operator]) -> Mapping[str, Function]:
     """Return the functions of an expression, `operators` among them.
 
     Raises:
-        RecipeError: an operator is called as another function is.
+        RecipeError: an operator is called as another function is, or what no function can be called.
     """
     found = dict(FUNCTIONS)
     for operator in operators:
+        if not operator.name.isidentifier():
+            naming = "a name is letters, digits and _, not a digit first"
+            raise RecipeError(f"an operator cannot be called {quoted(operator.name)}: {naming}")
         if operator.name in found:
             raise RecipeError(f"an operator cannot be called {operator.name}: there is such a function")
         found[operator.name] = partial(call, operator)

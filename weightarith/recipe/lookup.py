@@ -64,5 +64,6 @@ def _unknown_function(
     if call.function in known:
         hint = f"write * to multiply: {call.function} * (…)"
         return passage.error(call.at, f"{quoted(call.function)} is a name, not a function", hint=hint)
-    hint = nearest(call.function, functions) or "weightarith operators lists them"
+    listing = "weightarith operators lists them; one of your own comes with --operators FILE"
+    hint = nearest(call.function, functions) or listing
     return passage.error(call.at, f"unknown function {quoted(call.function)}", hint=hint)
