@@ -63,7 +63,11 @@ MISTAKES = [
     ("v.safetensors --rank 2 --format peft --base base -o no/such", 6, "the folder 'no' does not exist"),
     ("v.safetensors --rank 2 --format peft --base base -o base --overwrite", 5, "is or holds the input"),
     ("base --rank 2 -o c.safetensors", 2, "'base' is a model, expected a vector or an adapter"),
-    ("nan --rank 2 -o c.safetensors", 3, "a factor of 'model.layers.0.mlp.down_proj.weight' holds NaN"),
+    (
+        "nan --rank 2 -o c.safetensors",
+        3,
+        "a factor of tensor 'model.layers.0.mlp.down_proj.weight' is not finite",
+    ),
 ]
 
 

@@ -88,7 +88,7 @@ def test_a_mask_depends_on_the_tensor_and_not_on_its_place_in_a_file(world: Worl
     assert 0.25 < np.mean(found[EMBED] == found[HEAD]) < 0.75
 
     for label in ("base", "a"):  # the same tensors, written in another order
-        raws = dict(reversed(world.raws[label].items()))
+        raws = dict(reversed(list(world.raws[label].items())))
         shard(tmp_path / label, raws, 2)
     base, a = (Checkpoint.open(tmp_path / label, label=label) for label in ("base", "a"))
     assert alike(kept(DARE(a - base, density=0.5), tmp_path / "other"), found)

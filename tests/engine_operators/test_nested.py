@@ -4,65 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.engine_operators.world import (
-    DEPTH,
-    SHAPES,
-    Model,
-    Values,
-    World,
-    expect,
-    mask_key,
-    plus,
-    saved,
-    settings,
-    values,
-)
+from tests.engine_operators.plainly import DEVICES, delta, op, plain, small_pieces, whole
+from tests.engine_operators.world import SHAPES, Values, World, expect, plus, saved, values
 from tests.reference import encode, write
 from weightarith.algebra import Linear, Vector
-from weightarith.operators.field import Tensors, computed
-from weightarith.operators.table import OPERATORS
-
-DEVICES = pytest.mark.parametrize("device", ["cpu", "torch"])
-
-
-def op(name: str, *operands: Any, **options: Any) -> Linear:
-    """Return a call of an operator on sums."""
-    return OPERATORS[name](*operands, **options)
-
-
-def plain(name: str, operands: list[Values], texts: list[str] | None = None, **options: Any) -> Values:
-    """Return what an operator makes of arrays, tensor by tensor; `texts` are what its operands say."""
-    operator = OPERATORS[name]
-    count = len(operands) - (1 if operator.beside else 0)
-    given = settings(operator, count, options)
-    fields = {
-        tensor: Tensors(
-            [each[tensor] for each in operands], name=tensor, depth=DEPTH,
-            keys=[mask_key(text, tensor) for text in texts or ["?"] * len(operands)],
-        )
-        for tensor in SHAPES
-    }  # fmt: skip
-    if operator.prepare is not None:
-        moved = [fields[tensor] for tensor in sorted(fields) if any(each[tensor].any() for each in operands)]
-        given["state"] = operator.prepare(Model(moved), **given) if given["over"] == "model" else None
-    return {
-        tensor: np.asarray(computed(operator.run(field, **given), field)) if field.count else np.zeros(field.shape)
-        for tensor, field in fields.items()
-    }  # fmt: skip
-
-
-def delta(world: World, first: str, second: str = "base") -> Values:
-    return {name: world.numbers(f"{first} − {second}", name) for name in SHAPES}
-
-
-def whole(world: World, label: str) -> Values:
-    return {name: world.numbers(label, name) for name in SHAPES}
-
 
 Case = Callable[[World], tuple[Linear, Values]]
 
@@ -165,16 +114,13 @@ CASES: list[Case] = [
 
 @DEVICES
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__.replace("_", " "))
-@pytest.mark.parametrize("tile", [None, 24])
+@pytest.mark.parametrize("tile", [None, 8])
 def test_nested_calls_are_the_calls_of_numpy(
     world: World, tmp_path: Path, case: Case, device: str, tile: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lazy, expected = case(world)
     if tile is not None:
-        monkeypatch.setattr("weightarith.engine.bench.TILE", tile)
-        monkeypatch.setattr("weightarith.engine.bench.Bench.tile", tile)
-        monkeypatch.setattr("weightarith.engine.torch_bench.TILES", {"cpu": tile})
-        monkeypatch.setattr("weightarith.engine.blocks.BLOCK_BYTES", 8 * tile)
+        small_pieces(monkeypatch, tile)
 
     found = saved(lazy, tmp_path / "out", device, dtype="float64")
 

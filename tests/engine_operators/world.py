@@ -147,13 +147,13 @@ class Call:
             over = options["over"] == "model"
             moved = [fields[name] for name in sorted(fields) if fields[name].count]
             options["state"] = self.operator.prepare(Model(moved), **options) if over else None
-        return {
-            name: _made(self.operator, field, options) if field.count else np.zeros(field.shape)
-            for name, field in fields.items()
-        }
+        return {name: answered(self.operator, field, options) for name, field in fields.items()}
 
 
-def _made(operator: Operator, field: Tensors, options: Mapping[str, Any]) -> Doubles:
+def answered(operator: Operator, field: Tensors, options: Mapping[str, Any]) -> Doubles:
+    """Return what an operator makes of arrays; of empty ones, which it is never asked for, an empty one."""
+    if not field.count:
+        return np.zeros(field.shape)
     return np.asarray(computed(operator.run(field, **options), field), np.float64)
 
 

@@ -18,7 +18,7 @@ from weightarith.engine.factors import NO_FACTORS, load_factors
 from weightarith.engine.files import Inputs, decoded
 from weightarith.engine.packing import Displacement
 from weightarith.engine.plan import Job, LowRank
-from weightarith.engine.refusals import nonfinite_operand
+from weightarith.engine.refusals import expect_finite_factors, nonfinite_operand
 from weightarith.engine.settings import Policy
 from weightarith.engine.settle import Evaluated, Settled, evaluate
 from weightarith.kernels.accounts import ACCOUNTS, CHANGED, CROSS, INTENDED, REALISED
@@ -112,11 +112,13 @@ class Bench:
             sources = tuple(source for operand in operands for source in operand.sources)
             raise nonfinite_operand(operands[0].name, sources, self._inputs)
 
-    def load(self, factors: tuple[LowRank, ...]) -> Product | None:
-        """Return stored factors side by side, None for none."""
+    def load(self, factors: tuple[LowRank, ...], name: str) -> Product | None:
+        """Return the stored factors of a tensor side by side, None for none."""
         if not factors:
             return None
         loaded = load_factors(factors, self._inputs)
+        if self._refuses:
+            expect_finite_factors(name, loaded, factors, self._inputs)
         return Product(loaded.left, loaded.right)
 
     def empty(self, shape: tuple[int, ...], *, double: bool) -> NDArray[np.floating]:

@@ -108,17 +108,16 @@ class Tally:
     def __init__(self, plan: Plan) -> None:
         self.moved = 0  # bytes read and written
         self._done: list[list[Done | None]] = [[None] * blocks_in(job) for job in plan.jobs]
+        self._read = [job.read_bytes for job in plan.jobs]
         self._lock = Lock()
 
     def keep(self, block: Block, done: Done) -> None:
         """Take what is kept of a finished block."""
         self._done[block.number][block.index] = done
-        job = block.job
-        read = block.nbytes * (len(job.operands) + 1)
-        if job.action == "encode":  # its blocks are fewer bytes than what they are made of
-            read = job.read_bytes // block.blocks
+        read, count = self._read[block.number], max(block.job.count, 1)
+        before, after = (read * place // count for place in (block.start, block.start + block.count))
         with self._lock:
-            self.moved += read + block.nbytes
+            self.moved += after - before + block.nbytes
 
     def outcome(self) -> Outcome:
         """Return what all blocks come to, summed in their order, whichever was finished first."""

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weightarith.engine.blocks import Block
+from weightarith.engine.factors import Factors
 from weightarith.engine.files import Inputs, decoded
-from weightarith.engine.plan import Job
+from weightarith.engine.plan import Job, LowRank
 from weightarith.errors import IncompatibleError, InvalidFileError, NonFiniteError, quoted
 from weightarith.kernels.linear import CODES, decode
 from weightarith.store import Encoded
@@ -35,7 +36,7 @@ def nonfinite_result(block: Block, inputs: Inputs, row: NDArray[np.uint8]) -> No
                 f"{quoted(_path(one))}: tensor {quoted(job.name)} holds {number} at {place}",
                 hint="the input is damaged; to carry it over all the same: policy: {nonfinite: allow}",
             )
-    return _damaged_factor(job, inputs) or NonFiniteError(
+    return _damaged_factor(job.name, job.form.factor_matrices, inputs) or NonFiniteError(
         f"the sum is {result[index]} at {place} of tensor {quoted(job.name)}: too large for {job.dtype.code}",
         hint="use smaller coefficients or a wider output dtype",
     )
@@ -80,20 +81,31 @@ def miscounted(name: str) -> InvalidFileError:
 
 def nonfinite_factor(job: Job, inputs: Inputs) -> NonFiniteError:
     """Return the error for a factor to be written that holds NaN or infinity."""
-    return _damaged_factor(job, inputs) or NonFiniteError(
+    return _damaged_factor(job.name, job.form.factor_matrices, inputs) or NonFiniteError(
         f"tensor {quoted(job.name)} is too large for {job.dtype.code}",
         hint="use smaller coefficients or a wider output dtype",
     )
 
 
-def _damaged_factor(job: Job, inputs: Inputs) -> NonFiniteError | None:
-    for stored in job.form.factor_matrices:
+def expect_finite_factors(name: str, loaded: Factors, factors: Iterable[LowRank], inputs: Inputs) -> None:
+    """Refuse factors with NaN or infinity in them, before an operator sees them.
+
+    Raises:
+        NonFiniteError: there is some.
+    """
+    if not np.isfinite(loaded.left).all() or not np.isfinite(loaded.right).all():
+        sides = [side.stored for low in factors for side in (low.factored.left, low.factored.right)]
+        raise _damaged_factor(name, sides, inputs) or nonfinite_operand(name, (), inputs)
+
+
+def _damaged_factor(name: str, matrices: Iterable[Stored], inputs: Inputs) -> NonFiniteError | None:
+    for stored in matrices:
         raw, numbers = np.zeros(-(-stored.info.nbytes // 8) * 8, np.uint8), np.empty(stored.info.count)
         inputs.read(stored, 0, raw.data[: stored.info.nbytes])
         decode(raw, CODES[stored.info.dtype.code], 0, stored.info.count, numbers)
         if not np.isfinite(numbers).all():
             return NonFiniteError(
-                f"{quoted(str(stored.file.path))}: a factor of tensor {quoted(job.name)} is not finite",
+                f"{quoted(str(stored.file.path))}: a factor of tensor {quoted(name)} is not finite",
                 hint="the adapter or vector is damaged: train or download it again",
             )
     return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Literal, Protocol
 
-from weightarith.engine.answers import checked, expect_shape
+from weightarith.engine.answers import answer, expect_shape
 from weightarith.engine.plan import Form, LowRank, Node
 from weightarith.operators.election import Election
 from weightarith.operators.field import (
@@ -19,7 +19,6 @@ from weightarith.operators.field import (
     Blockwise,
     Mixed,
     Product,
-    Result,
     Rowwise,
     Whole,
     row_length,
@@ -72,8 +71,12 @@ class Machine(Protocol):
         """
         ...
 
-    def load(self, factors: tuple[LowRank, ...]) -> Product | None:
-        """Return stored factors side by side, in float64, None for none."""
+    def load(self, factors: tuple[LowRank, ...], name: str) -> Product | None:
+        """Return the stored factors of a tensor side by side, in float64, None for none.
+
+        Raises:
+            NonFiniteError: one of them holds NaN or infinity, and the policy refuses.
+        """
         ...
 
     def empty(self, shape: tuple[int, ...], *, double: bool) -> Array:
@@ -130,7 +133,7 @@ def settle(
     if not prod(shape):
         return Settled(name, ())
     parts: list[Part] = []
-    loaded = machine.load(form.factors)
+    loaded = machine.load(form.factors, name)
     factors = [loaded] if loaded is not None else []
     double = any(stored.info.dtype.code == "F64" for stored in form.stored)
     for group in form.groups:
@@ -159,15 +162,6 @@ def field_of(node: Node, shape: tuple[int, ...], machine: Machine, states: State
     """Return what the operator of `node` sees, operators among its operands settled."""
     operands = tuple(settle(form, node.name, shape, machine, states) for form in node.forms)
     return NodeField(node, shape, operands, machine)
-
-
-def answer(node: Node, field: NodeField, states: States) -> Result:
-    """Return what the operator of `node` answers."""
-    options = dict(node.options)
-    if node.operator.prepare is not None:
-        options["state"] = states.get(node.call)
-    result = node.operator.run(field, **options)
-    return checked(result, node.operator.name, field.name, field.shape, len(field.operands))
 
 
 def _folded(parts: list[Part], anchor: Stored | None) -> tuple[Part, ...]:
@@ -290,10 +284,10 @@ def evaluate(evaluated: Evaluated, start: int, count: int, out: Array | None = N
         return result.tensor.reshape((-1,))[start : start + count]
     if isinstance(result, Blockwise):
         made = field.made_at(result.at, start, count, out)
-        expect_shape(made, (count,), field.operator, field.name)
+        expect_shape(made, (count,), field)
         return made
     columns = row_length(field.shape)
     first, last = start // columns, -(-(start + count) // columns)
     made = result.at(field.rows_at(first, last - first), first)
-    expect_shape(made, (last - first, columns), field.operator, field.name)
+    expect_shape(made, (last - first, columns), field)
     return made.reshape((-1,))[start - first * columns : start - first * columns + count]

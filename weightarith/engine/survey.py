@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from weightarith.engine.answers import decomposing
 from weightarith.engine.plan import Form, Node, Plan
 from weightarith.engine.settle import Machine, NodeField, field_of
 from weightarith.errors import RecipeError, quoted
@@ -31,7 +32,8 @@ def survey(plan: Plan, machine: Machine) -> dict[str, Any]:
                 )
         fields = [field_of(each, shape, machine, found) for each, shape in places]
         prepare = node.operator.prepare
-        found[call] = prepare(Chain(fields), **node.options) if prepare is not None else None
+        with decomposing(node.operator.name):
+            found[call] = prepare(Chain(fields), **node.options) if prepare is not None else None
     return found
 
 

@@ -18,7 +18,7 @@ from weightarith.engine.factors import load_factors
 from weightarith.engine.files import Inputs, decoded
 from weightarith.engine.packing import Displacement
 from weightarith.engine.plan import LowRank
-from weightarith.engine.refusals import nonfinite_operand
+from weightarith.engine.refusals import expect_finite_factors, nonfinite_operand
 from weightarith.engine.settings import Policy
 from weightarith.engine.settle import Evaluated, Part, Settled, evaluate
 from weightarith.engine.torch_numbers import DTYPES, combine, numbers_in
@@ -55,11 +55,13 @@ class TorchBench:
                 raise nonfinite_operand(operand.name, operand.sources, self._inputs)
         return out
 
-    def load(self, factors: tuple[LowRank, ...]) -> Product | None:
-        """Return stored factors side by side, None for none."""
+    def load(self, factors: tuple[LowRank, ...], name: str) -> Product | None:
+        """Return the stored factors of a tensor side by side, None for none."""
         if not factors:
             return None
         loaded = load_factors(factors, self._inputs)
+        if self._refuses:
+            expect_finite_factors(name, loaded, factors, self._inputs)
         left, right = (torch.from_numpy(each).to(self._where) for each in (loaded.left, loaded.right))
         return Product(left, right)
 

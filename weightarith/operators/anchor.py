@@ -13,6 +13,7 @@ from functools import cached_property
 from weightarith.algebra import ZERO, Atom, Checkpoint, Leaf, Sum, Term
 from weightarith.errors import RecipeError
 from weightarith.operators.made import Made, in_order, sum_key
+from weightarith.provenance import plain_label
 from weightarith.store import depth_of, stack
 
 
@@ -80,7 +81,7 @@ def stacked(parts: Sequence[Sum]) -> Stacked:
         anchors.append(anchor)
     sources, labels = [anchor.source for anchor in anchors], [anchor.label for anchor in anchors]
     heights = tuple(depth_of(source, label) for source, label in zip(sources, labels, strict=True))
-    skeleton = Checkpoint(stack(sources, labels), f"stack({', '.join(labels)})")
+    skeleton = Checkpoint(stack(sources, labels), f"stack({', '.join(map(plain_label, labels))})")
     return Stacked(tuple(map(in_order, parts)), heights, skeleton)
 
 

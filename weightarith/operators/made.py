@@ -214,9 +214,7 @@ def _setting(operator: Operator, option: Option, value: Any, operands: int) -> S
             words = ", ".join(quoted(word) for word in option.choices if word)
             raise RecipeError(f"{what} is one of {words}, not {_text(value)}")
         return str(value)
-    number = (
-        value if isinstance(value, Fraction) else exact(value) if isinstance(value, int | float) else None
-    )
+    number = exact(value) if isinstance(value, int | float | Fraction) else None
     if number is None or number.denominator != 1:
         raise RecipeError(f"{what} is a whole number, not {_text(value)}")
     _check_range(operator, option, number, "")
@@ -268,18 +266,18 @@ def _text(value: Any) -> str:
     match value:
         case Fraction():
             return shown(value)
+        case tuple() if len(set(value)) == 1:
+            return _text(value[0])
         case tuple() | list():
             return _listed([_text(one) for one in value])
         case bool():
             return str(value).lower()
         case str():
             return quoted(value)
-        case int() | float():
-            return str(value)
         case Direction():
             return value.label
         case _:
-            return "varying"
+            return "varying" if isinstance(value, Varying) else str(value)
 
 
 def in_order(total: Linear) -> Sum:
