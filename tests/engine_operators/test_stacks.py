@@ -181,6 +181,27 @@ def test_tied_models_stay_tied_and_a_tied_head_beside_an_untied_one_is_its_embed
     expect(found, mixed((0.5, low), (0.5, a)), 1e-12)
 
 
+@DEVICES
+def test_operators_see_a_tied_head_as_its_embedding(shelf: Shelf, tmp_path: Path, device: str) -> None:
+    a, b, tied, other = (shelf.dense[label] for label in ("a", "b", "tied", "tied2"))
+    tied, other = ({**each, "lm_head.weight": each["model.embed_tokens.weight"]} for each in (tied, other))
+    moved = trimmed(mixed((1, other), (-1, tied)), 0.5)
+    calls = {
+        "linear([a, tied], weights=[1, 3])": mixed((0.25, a), (0.75, tied)),
+        "b + 2*trim(tied2 - tied, density=0.5)": mixed((1, b), (2, moved)),
+        "a - elect([a - b, tied - b])": None,
+    }
+    for number, (text, expected) in enumerate(calls.items()):
+        found = shelf.made(text, tmp_path / f"{number}", device)
+        assert "lm_head.weight" in found
+        if expected is not None:
+            expect(found, expected, 1e-12)
+    both = shelf.made("tied + 2*trim(tied2 - tied, density=0.5)", tmp_path / "tied", device)
+    assert "lm_head.weight" not in both
+    with pytest.raises(IncompatibleError, match=r"a holds 1 tensors that tied lacks: 'lm_head.weight'"):
+        shelf.made("linear([tied, a], weights=[3, 1])", tmp_path / "no", device)
+
+
 def test_the_config_of_a_stack_counts_its_layers(shelf: Shelf, tmp_path: Path) -> None:
     for text, layers in (('take(a, "1-2")', 2), ("stack(a, b + ad, a)", 9), ("a + 0*ad", 3)):
         shelf.made(text, tmp_path / str(layers))

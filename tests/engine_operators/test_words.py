@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -188,3 +190,25 @@ def test_a_recipe_and_python_make_the_same_bytes(run: Run, tiny: Tiny) -> None:
         assert run("merge", path, "-o", tiny.base.parent / device, "--device", device).status == 0
         weights = (tiny.base.parent / device / "model.safetensors").read_bytes()
         assert weights == (tiny.base.parent / "python" / "model.safetensors").read_bytes()
+
+
+def test_numbers_of_other_libraries_are_numbers_and_what_is_none_is_refused(world: World) -> None:
+    delta = world.model("a") - world.model("base")
+    for number in (0.5, Fraction(1, 2), Decimal("0.5"), np.float32(0.5), np.float64(0.5)):
+        assert str(op("trim", delta, density=number)) == "trim(a − base, density=0.5)"
+    assert str(op("dare", delta, density=1, seed=np.int64(3))) == "dare(a − base, density=1, seed=3)"
+    wrong: list[tuple[dict[str, object], str]] = [
+        ({"density": "half"}, r"density=…\) takes a number, not 'half'"),
+        ({"density": True}, r"density=…\) takes a number, not true"),
+        ({"density": float("nan")}, "must be a finite number, not nan"),
+        ({"density": [0.5]}, r"density=…\) takes one number, not a list"),
+        ({"density": 0.5, "over": "all"}, r"over=…\) is one of 'tensor', 'model', not 'all'"),
+        ({}, r"trim\(\) needs density="),
+        ({"density": 0.5, "densty": 1}, r"trim\(\) has no option 'densty'; it has density, rescale, over"),
+    ]
+    for options, message in wrong:
+        with pytest.raises(RecipeError, match=message):
+            op("trim", delta, **options)
+    for operands in (["a"], [delta, 3], ["a", delta]):
+        with pytest.raises(RecipeError, match=r"ties\(\) takes models and vectors, not"):
+            op("ties", operands)

@@ -14,15 +14,11 @@ from typing import Any
 
 from weightarith.algebra import Atom, Leaf, Linear, Sum, Term, collect, exact
 from weightarith.errors import RecipeError, quoted
-from weightarith.operators.direction import Direction, direction_of
-from weightarith.operators.operator import REQUIRED, Operator, Option
+from weightarith.operators.direction import Direction
+from weightarith.operators.operator import REQUIRED, Operator
+from weightarith.operators.settings import Setting, check_range, fixed, listed, setting, text
 from weightarith.provenance import expression_of
 from weightarith.weighting import Varying, value_at
-from weightarith.wording import shown
-
-Number = Fraction | Varying
-Setting = Number | int | str | bool | tuple[Number, ...] | Direction
-"""What an option was given; a number may vary from tensor to tensor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,16 +42,16 @@ class Made(Atom):
 
     def written_at(self, tensor: str, depth: int, sums: Sequence[str]) -> str:
         """Return the call with its numbers as they are at a tensor, `sums` being what it is of there."""
-        options = {key: _fixed(value, tensor, depth) for key, value in self.options.items()}
+        options = {key: fixed(value, tensor, depth) for key, value in self.options.items()}
         return self._call(sums, str, options)
 
     def _call(self, sums: Sequence[str], name: Callable[[str], str], options: Mapping[str, Setting]) -> str:
         operands, beside = list(sums[: len(self.operands)]), sums[len(self.operands) :]
-        parts = operands if len(operands) == self.operator.most else [_listed(operands)]
+        parts = operands if len(operands) == self.operator.most else [listed(operands)]
         if beside:
-            parts.append(f"{self.operator.beside}={beside[0] if len(beside) == 1 else _listed(beside)}")
+            parts.append(f"{self.operator.beside}={beside[0] if len(beside) == 1 else listed(beside)}")
         parts += [
-            f"{key}={name(value.label) if isinstance(value, Direction) else _text(value)}"
+            f"{key}={name(value.label) if isinstance(value, Direction) else text(value)}"
             for key, value in options.items()
             if self._said(key)
         ]
@@ -130,7 +126,7 @@ class Made(Atom):
             given = value if isinstance(value, tuple) else (value,)
             numbers = [value_at(one, name, depth) for one in given if isinstance(one, Fraction | Varying)]
             for one in numbers:
-                _check_range(self.operator, option, one, f" at {quoted(name)}")
+                check_range(self.operator, option, one, f" at {quoted(name)}")
             floats = tuple(map(float, numbers))
             found[option.name] = floats if option.each else floats[0]
         if self.operator.beside:
@@ -146,6 +142,12 @@ def make(
     Raises:
         RecipeError: an operand is of the wrong kind, or an option is unknown, missing or out of range.
     """
+    for each in (*operands, *beside):
+        if not isinstance(each, Linear):
+            raise RecipeError(
+                f"{operator.name}() takes models and vectors, not {text(each)}",
+                hint="options are given by name: density=0.2",
+            )
     sums = tuple(in_order(each) for each in operands)
     extra = tuple(in_order(each) for each in beside)
     point = _checked_kinds(operator, sums, extra)
@@ -156,7 +158,7 @@ def make(
             )
             raise RecipeError(f"{operator.name}() has no option {quoted(name)}; it has {known or 'none'}")
     settings = {
-        option.name: _setting(operator, option, options.get(option.name), len(sums))
+        option.name: setting(operator, option, options.get(option.name), len(sums))
         for option in operator.options
     }
     return Made(operator, sums, extra, settings, point)
@@ -193,91 +195,6 @@ def _range(operator: Operator) -> str:
     if operator.most == operator.fewest:
         return f"{operator.fewest} {many if operator.fewest != 1 else many[:-1]}"
     return f"{operator.fewest} or more {many}"
-
-
-def _setting(operator: Operator, option: Option, value: Any, operands: int) -> Setting:
-    if value is None:
-        if option.default is REQUIRED:
-            raise RecipeError(f"{operator.name}() needs {option.name}=", hint=option.help)
-        value = option.default
-    if option.kind == "number":
-        return _numbers(operator, option, value, operands)
-    if option.kind == "direction":
-        return direction_of(value)
-    what = f"{operator.name}({option.name}=…)"
-    if option.kind == "flag":
-        if not isinstance(value, bool) and value not in ("true", "false"):
-            raise RecipeError(f"{what} is true or false, not {_text(value)}")
-        return value if isinstance(value, bool) else bool(value == "true")
-    if option.kind == "choice":
-        if value not in option.choices:
-            words = ", ".join(quoted(word) for word in option.choices if word)
-            raise RecipeError(f"{what} is one of {words}, not {_text(value)}")
-        return str(value)
-    number = exact(value) if isinstance(value, int | float | Fraction) else None
-    if number is None or number.denominator != 1:
-        raise RecipeError(f"{what} is a whole number, not {_text(value)}")
-    _check_range(operator, option, number, "")
-    return int(number)
-
-
-def _numbers(operator: Operator, option: Option, value: Any, operands: int) -> Setting:
-    what = f"{operator.name}({option.name}=…)"
-    many = isinstance(value, list | tuple)
-    if many and not option.each:
-        raise RecipeError(f"{what} takes one number, not a list")
-    given = list(value) if many else [value] * (operands if option.each else 1)
-    if option.each and len(given) != operands:
-        raise RecipeError(f"{what} lists {len(given)} numbers, and there are {operands} operands")
-    found = tuple(_number(operator, option, one) for one in given)
-    return found if option.each else found[0]
-
-
-def _number(operator: Operator, option: Option, value: Any) -> Number:
-    if isinstance(value, Varying):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
-        raise RecipeError(f"{operator.name}({option.name}=…) takes a number, not {_text(value)}")
-    number = exact(value)
-    _check_range(operator, option, number, "")
-    return number
-
-
-def _check_range(operator: Operator, option: Option, number: Fraction, where: str) -> None:
-    if not option.low <= number <= option.high:
-        bounds = (
-            f"at least {shown(exact(option.low))}" if option.high == float("inf")
-            else f"between {option.low:g} and {option.high:g}"
-        )  # fmt: skip
-        raise RecipeError(f"{operator.name}({option.name}={shown(number)}){where} is out of range: {bounds}")
-
-
-def _fixed(value: Setting, tensor: str, depth: int) -> Setting:
-    if isinstance(value, tuple):
-        return tuple(value_at(one, tensor, depth) for one in value)
-    return value.factor(tensor, depth) if isinstance(value, Varying) else value
-
-
-def _listed(texts: Sequence[str]) -> str:
-    return f"[{', '.join(texts)}]"
-
-
-def _text(value: Any) -> str:
-    match value:
-        case Fraction():
-            return shown(value)
-        case tuple() if len(set(value)) == 1:
-            return _text(value[0])
-        case tuple() | list():
-            return _listed([_text(one) for one in value])
-        case bool():
-            return str(value).lower()
-        case str():
-            return quoted(value)
-        case Direction():
-            return value.label
-        case _:
-            return "varying" if isinstance(value, Varying) else str(value)
 
 
 def in_order(total: Linear) -> Sum:
