@@ -60,8 +60,7 @@ def save(
         encoding: of a vector's matrices, in fewer bits: `sign`, `int8`, `sparse`; the receipt tells the loss.
         shard_size: bytes of tensors in one file, at most.
         like: the checkpoint whose config and tokenizer are copied, or its label; the base's by default.
-        tokenizer: the checkpoint whose tokenizer is copied instead, or its label; its tokens must be those of
-            the models whose embeddings are combined.
+        tokenizer: the checkpoint whose tokenizer is copied instead, or its label; its tokens must be theirs.
         chat_template: the text of a Jinja template, or `auto`, the one that most of the models have.
         policy: what may happen where inputs disagree; None refuses every disagreement.
         overwrite: replace an earlier output of weightarith.
@@ -71,14 +70,12 @@ def save(
     Raises:
         WeightArithError: see `weightarith.errors`; nothing is left behind and an old output stays whole.
     """
-    template = checked_template(chat_template) if chat_template else ""
     output = Output(
         Path(path), dtype_named(dtype), shard_size, _label(like), overwrite, encoding_named(encoding),
-        tokenizer=_label(tokenizer), chat_template=template,
+        _label(tokenizer), checked_template(chat_template) if chat_template else "",
         others=tuple(one for one in (like, tokenizer) if isinstance(one, Checkpoint)),
     )  # fmt: skip
-    plan = draw(collect(total.terms), output, policy=policy)
-    return carry_out(plan, Run(device, threads))
+    return carry_out(draw(collect(total.terms), output, policy=policy), Run(device, threads))
 
 
 def _label(model: str | Checkpoint) -> str:

@@ -117,9 +117,6 @@ def test_damage_that_is_allowed_is_carried_over_or_refused_by_what_cannot(
             saved(base + op(name, bad - base, **call), tmp_path / "out", device, policy=allow)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="kernels.elect drops NaN, and torch carries it over, where that is allowed"
-)
 def test_damage_that_is_allowed_is_carried_through_a_vote_alike(world: World, tmp_path: Path) -> None:
     bad, base, b = damaged(world, tmp_path, 0x7FC0), world.model("base"), world.model("b")
     total, allow = op("ties", [bad - base, b - base], density=0.5), Policy(nonfinite="allow")

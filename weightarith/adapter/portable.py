@@ -109,8 +109,7 @@ def plan_portable(
             "there is no change of a linear module: a LoRA adapter would be empty",
             hint="save it as a vector, which holds any change",
         )
-    common = _common_rank(carried, rank)
-    chosen = select(base, carried)
+    common, chosen = _common_rank(carried, rank), select(base, carried)
     modules = tuple(_module(base, name, carried.get(name, 0)) for name in chosen.names)
     stored = _dtype(dtype)
     header = {"weightarith.spec": "1", "weightarith.kind": "adapter", **(metadata or {}), "format": "pt"}

@@ -64,8 +64,11 @@ class Bench:
         return out
 
     def unformed(self, operands: tuple[Settled, ...]) -> bool:
-        """Return whether operands need not be formed for what follows: products of factors must."""
-        return not any(operand.factors for operand in operands)
+        """Return whether operands need not be formed for what follows.
+
+        Products of factors must be, and whatever may hold NaN, which compiled votes do not carry on.
+        """
+        return self._refuses and not any(operand.factors for operand in operands)
 
     def products(self, operands: tuple[Settled, ...], start: int, count: int) -> Doubles | None:
         """Return the inner products of a block of the operands; None if they have to be formed for that."""

@@ -42,8 +42,7 @@ def draw_weight(
         UnsupportedError: something is to be added to, or of, a dtype without arithmetic.
         IncompatibleError: buffers, or rows that are not there, do not fit.
     """
-    nothing = Dense(anchor.source.tensors[name], anchor.label, point=True)
-    own = found.dense.pop((anchor.key, "dense"), nothing)
+    own = found.own(anchor, name)
     own.coefficient += found.folded
     others = [entry for entry in found.dense.values() if entry.coefficient]
     factors = low_rank(name, found) if own.stored.info.count else ()
@@ -59,14 +58,14 @@ def draw_weight(
         _draw_buffer(drawing, name, stored, list(found.everything()), found.packs, frame.policy)
         return
     _check_arithmetic(name, found.everything())
-    wanted = dtype or stored.info.dtype
     summands: list[Summand] = [*others, *found.encoded, *found.calls]
     moved = bool(summands or factors or own.coefficient != 1)
+    shape, wanted = stored.info.shape, dtype or stored.info.dtype
     if not moved and wanted is stored.info.dtype:
-        drawing.jobs.append(Job(name, "copy", wanted, stored.info.shape, anchor=stored))
+        drawing.jobs.append(Job(name, "copy", wanted, shape, anchor=stored))
         drawing.ledger.append(Entry(name, "copied", f"{anchor.label} (nothing is added here)"))
         return
-    shape, added = stored.info.shape, groups(name, summands)
+    added = groups(name, summands)
     drawing.jobs.append(Job(name, "compute", wanted, shape, stored, groups=added, factors=factors))
     found.dense = {(anchor.key, "dense"): own, **found.dense}
     reason = found.formula()

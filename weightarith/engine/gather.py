@@ -40,16 +40,13 @@ class Coded:
 
 @dataclass
 class Call:
-    """What an operator makes at one tensor: of what, and what it is multiplied by.
-
-    `name` is that of the tensor in a model of `depth` layers: in a stack of models, in its part of the stack.
-    """
+    """What an operator makes at one tensor: of what, and what it is multiplied by."""
 
     made: Made
     operands: tuple[Gathered, ...]
     coefficient: Fraction
-    name: str
-    depth: int
+    name: str  # of the tensor; in a stack of models, in its part of the stack
+    depth: int  # layers of the model, or of the part
 
     @property
     def written(self) -> str:
@@ -95,6 +92,11 @@ class Gathered:
             or any(coefficient for _, _, coefficient in self.factors)
             or any(operand.packs for call in self.calls for operand in call.operands)
         )
+
+    def own(self, anchor: Leaf, name: str) -> Dense:
+        """Take out what the anchor counts, and return it; it counts nothing where only operators see it."""
+        stored = anchor.source.tensors[name]
+        return self.dense.pop((anchor.key, "dense"), Dense(stored, anchor.label, point=True))
 
     @property
     def moves(self) -> bool:

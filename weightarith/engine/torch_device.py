@@ -54,8 +54,7 @@ def run(
         device: `cuda`, or `torch` for torch on the CPU.
         threads: readers and writers.
         progress: called now and then with the bytes read and written so far.
-        memory: bytes of device memory to stay within, factors included, down to one block at a time; as much
-            again is locked on the host. Operators take what they need on top.
+        memory: bytes of the device to stay within, if a block fits; operators take what they need on top.
         span_blocks: blocks done together, at most.
 
     Raises:
@@ -68,9 +67,8 @@ def run(
     _require(device)
     import torch
 
-    where = torch.device("cuda", torch.cuda.current_device()) if device == "cuda" else torch.device("cpu")
+    where, slots = _place(device), threads + WAITING * (device == "cuda")
     budget = memory if memory is not None else _free(where)
-    slots = threads + WAITING if device == "cuda" else threads
     room = fit(plan, slots, span_blocks or SPAN_BLOCKS[device], budget)
     try:
         return _run(plan, inputs, outputs, where, room, progress)
@@ -91,12 +89,18 @@ def count(
 
     from weightarith.engine.torch_bench import TorchBench
 
-    where = torch.device("cuda", torch.cuda.current_device()) if device == "cuda" else torch.device("cpu")
+    where = _place(device)
     try:
         makers = [TorchBench(inputs, where, plan.policy) for _ in range(threads)]
         return counting.count(plan, makers, progress)
     except torch.OutOfMemoryError as error:
         raise _taken(device, "what it needs") from error
+
+
+def _place(device: str) -> torch.device:
+    import torch
+
+    return torch.device("cuda", torch.cuda.current_device()) if device == "cuda" else torch.device("cpu")
 
 
 def _taken(device: str, what: str) -> StorageError:

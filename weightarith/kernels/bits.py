@@ -22,6 +22,7 @@ from weightarith.kernels.formats import TILE
 
 _I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 _HALF, _SINGLE, _DOUBLE = ir.HalfType(), ir.FloatType(), ir.DoubleType()
+_pointer: Callable[[Any], Any] = types.CPointer
 _QUIET = 0x40  # the bit that keeps a NaN a NaN once its low 16 bits are gone
 _SPARE = 52 - 7  # mantissa bits of a float64 that a bfloat16 has no room for
 
@@ -149,9 +150,20 @@ def _spread(builder: Any, vector: Any, number: Any) -> Any:
     return lanes
 
 
+def _at(kind: Any) -> Any:
+    """Return an intrinsic that takes an address as a number (int64) for one of numbers of a kind."""
+
+    def take(typing_context: Any, address: Any) -> Any:  # noqa: ARG001
+        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return builder.inttoptr(arguments[0], context.get_value_type(_pointer(kind)))
+
+        return _pointer(kind)(types.int64), generate
+
+    return intrinsic(take)
+
+
 _function_of: Callable[..., Any] = cgutils.get_or_insert_function
 _take_room: Callable[..., Any] = cgutils.alloca_once
-_pointer: Callable[[Any], Any] = types.CPointer
 
 
 def _room(kind: Any) -> Any:
@@ -186,6 +198,10 @@ KeepBetween = Callable[[Any, int, float, float, Any, int], int]
 """Address of the numbers, the first of eight, two bounds, address of the room, and where in it; how many."""
 
 keep_between: KeepBetween = _made(_keep_between)
+
+bytes_at: Convert = _at(types.uint8)
+longs_at: Convert = _at(types.int64)
+doubles_at: Convert = _at(types.float64)
 
 Room = Callable[[], Any]
 """Nothing in, the address of a tile out; only compiled code can call it."""

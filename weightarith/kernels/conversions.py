@@ -65,3 +65,26 @@ def add_scaled(change: Doubles, operand: Doubles, coefficient: float, count: int
     """Add `coefficient · operand` to `change`."""
     for i in range(count):
         change[i] += coefficient * operand[i]
+
+
+@_compiled
+def change_tile(
+    workspace: Bytes, terms: Terms, first: int, last: int, before: Doubles, start: int, size: int,
+    change: Doubles, inner: Doubles, numbers: Doubles,
+) -> None:  # fmt: skip
+    """Write the change that groups `first …` up to `last` make to `change`; `before` holds the anchor.
+
+    Of groups that are not measured from an anchor `before` is never read.
+    """
+    rows, codes, signs, ends, multipliers, origins = terms
+    change[:size] = 0.0
+    k = ends[first - 1] if first else 0
+    for group in range(first, last):
+        inner[:] = 0.0
+        while k < ends[group]:
+            decode(workspace[rows[k]], codes[k], start, size, numbers)
+            add_scaled(inner, numbers, signs[k], size)
+            k += 1
+        if origins[group] != 0.0:
+            add_scaled(inner, before, -origins[group], size)
+        add_scaled(change, inner, multipliers[group], size)

@@ -7,6 +7,9 @@ CODES = {"BF16": BF16, "F16": F16, "F32": F32, "F64": F64}
 TILE = 1024
 """Elements worked on at a time: a few arrays of them stay in the first-level cache."""
 
+HEAD = 13
+"""Numbers that tell of forms packed together: sizes, and addresses of what they are packed in."""
+
 NO_ANCHOR = -1
 """In place of the anchor's row: there is none, the sum is a bare change."""
 
@@ -22,11 +25,11 @@ SIGNATURES = {
     "combine": "BiiLLDiLDDiiiiDiDiiiiiiD",
     "decode": "BiiiiD",
     "encode": "DBiiii",
-    "products": "BiiLLDiLDDiLiiDDL",
-    "sizes_between": "BiiLLDiLDDiLiiiddLDDL",
+    "products": "LiDDL",
+    "sizes_between": "LiiddLDDL",
     "summarise": "BiiidDD",
     "values": "BiiLLDiLDDiDiDiiiiDL",
-    "vote": "BiiLLDiLDDiLiDDDDiiiDiDL",
+    "vote": "LDDDDiiiDiDL",
 }
 """What the machine code can be called with, in C: B, L, D and S are addresses of uint8, int64, float64 and
 float32, i is an int64 and d a float64."""

@@ -33,19 +33,19 @@ class Forms:
             np.concatenate([form.origins for form in forms]),
         )
         self._bounds = np.cumsum([0, *(form.ends.size for form in forms)], dtype=np.int64)
-        self._workspace = workspace
+        self._workspace = workspace  # held, as only its address is told
         self._scratch = np.empty((len(forms), TILE))
         self._nonfinite = np.zeros(1, np.int64)
-        self._head = (
-            address(workspace), workspace.shape[1], workspace.shape[0], *self._packed.addresses,
-            address(self._bounds), len(forms),
-        )  # fmt: skip
+        told = (address(workspace), workspace.shape[1], workspace.shape[0], *self._packed.addresses)
+        self._head = np.array((*told, address(self._bounds), len(forms)), np.int64)
 
     def products(self, count: int) -> tuple[Doubles, int]:
         """Return the inner products of a block of every sum with one another, and how many are not finite."""
         forms = self._bounds.size - 1
         out = np.zeros((forms, forms))
-        entries().products(*self._head, count, address(self._scratch), address(out), address(self._nonfinite))
+        entries().products(
+            address(self._head), count, address(self._scratch), address(out), address(self._nonfinite)
+        )
         return np.tril(out) + np.tril(out, -1).T, int(self._nonfinite[0])
 
     def sizes_between(
@@ -54,8 +54,8 @@ class Forms:
         """Do what `elect.between` does with magnitudes of one sum; return how many are not finite, too."""
         counts = np.zeros(4, np.int64)
         entries().sizes_between(
-            *self._head, form, count, low, high, address(counts), address(kept), address(self._scratch),
-            address(self._nonfinite),
+            address(self._head), form, count, low, high, address(counts), address(kept),
+            address(self._scratch), address(self._nonfinite),
         )  # fmt: skip
         above, at_high, at_low, inside = counts.tolist()
         return above, at_high, at_low, inside, int(self._nonfinite[0])
@@ -74,7 +74,7 @@ class Forms:
         """
         each = [np.array(one, np.float64) for one in terms]
         entries().vote(
-            *self._head, *map(address, each), normalize, plus, checked, address(self._scratch), out.size,
-            address(out), address(self._nonfinite),
+            address(self._head), *map(address, each), normalize, plus, checked, address(self._scratch),
+            out.size, address(out), address(self._nonfinite),
         )  # fmt: skip
         return int(self._nonfinite[0])

@@ -17,26 +17,17 @@ import numpy as np
 from numba import carray, njit, types  # type: ignore[attr-defined]  # its stubs forget carray
 
 from weightarith.kernels.accounts import ACCOUNTS, CHANGED, CROSS, INTENDED, NONFINITE, REALISED
-from weightarith.kernels.bits import bf16_to_f32, room_for_doubles
-from weightarith.kernels.conversions import Bytes, Doubles, Terms, add_scaled, decode, encode
-from weightarith.kernels.formats import BF16, NO_ANCHOR, TILE
-from weightarith.kernels.shortcuts import (
-    ADDITION,
-    DIFFERENCE,
-    GENERAL,
-    SUM,
-    addition_tile,
-    case_of,
-    difference_tile,
-    sum_tile,
-)
+from weightarith.kernels.bits import room_for_doubles
+from weightarith.kernels.conversions import Bytes, Doubles, Terms, change_tile, decode, encode
+from weightarith.kernels.formats import NO_ANCHOR, TILE
+from weightarith.kernels.shortcuts import GENERAL, case_of, fast_tile
 
 _compiled = njit(nogil=True, error_model="numpy")
 _any_order = njit(nogil=True, error_model="numpy", fastmath={"reassoc"})  # sums only reported
 
 
 @_compiled
-def _add_product(change: Doubles, left: Doubles, right: Doubles, first: int, count: int) -> None:
+def add_product(change: Doubles, left: Doubles, right: Doubles, first: int, count: int) -> None:
     """Add elements `first … first + count` of `left @ right`, counted along its rows."""
     columns = right.shape[1]
     done = 0
@@ -76,26 +67,6 @@ def _account(change: Doubles, before: Doubles, after: Doubles, count: int, accou
 
 
 @_compiled
-def _change(
-    workspace: Bytes, terms: Terms, before: Doubles, start: int, size: int, change: Doubles,
-    inner: Doubles, numbers: Doubles,
-) -> None:  # fmt: skip
-    """Write the change that operands of any format make to `change`; `before` holds the anchor."""
-    rows, codes, signs, ends, multipliers, origins = terms
-    change[:] = 0.0
-    k = 0
-    for group in range(ends.size):
-        inner[:] = 0.0
-        while k < ends[group]:
-            decode(workspace[rows[k]], codes[k], start, size, numbers)
-            add_scaled(inner, numbers, signs[k], size)
-            k += 1
-        if origins[group] != 0.0:
-            add_scaled(inner, before, -origins[group], size)
-        add_scaled(change, inner, multipliers[group], size)
-
-
-@_compiled
 def combine(
     workspace: Bytes,  # (rows, bytes)
     terms: Terms,
@@ -121,93 +92,19 @@ def combine(
     )
     for start in range(0, count, TILE):
         size = min(TILE, count - start)
-        if case == SUM and sum_tile(workspace, terms, anchor, out, start, size, account):
-            continue
-        if case == DIFFERENCE and difference_tile(workspace, terms, anchor, out, start, size, account):
-            continue
-        if case == ADDITION and addition_tile(workspace, terms, anchor, out, start, size, account):
+        if case != GENERAL and fast_tile(case, workspace, terms, anchor, out, start, size, account):
             continue
         if held:
             decode(workspace[anchor], anchor_code, start, size, before)
-        _change(workspace, terms, before, start, size, change, inner, total)
+        change_tile(workspace, terms, 0, terms[3].size, before, start, size, change, inner, total)
         if left.shape[1]:
-            _add_product(change, left, right, first + start, size)
+            add_product(change, left, right, first + start, size)
         origin = before if added else nothing
         for i in range(size):
             total[i] = origin[i] + change[i] if change[i] != 0.0 else origin[i]
         encode(total, workspace[out], out_code, start, size)
         decode(workspace[out], out_code, start, size, total)
         _account(change, origin, total, size, account)
-
-
-@_compiled
-def _plain_difference(workspace: Bytes, terms: Terms, start: int, size: int, out: Doubles) -> None:
-    """Write `multiplier · (one − other)` of two bfloat16 rows to `out`, as `_change` would."""
-    rows, _codes, signs, _ends, multipliers, _origins = terms
-    one = workspace[rows[0]].view(np.uint16)[start : start + size]
-    other = workspace[rows[1]].view(np.uint16)[start : start + size]
-    first, second, multiplier = signs[0], signs[1], multipliers[0]
-    for i in range(size):
-        inner = (0.0 + first * np.float64(bf16_to_f32(one[i]))) + second * np.float64(bf16_to_f32(other[i]))
-        out[i] = 0.0 + multiplier * inner
-
-
-@_compiled
-def _plain_weight(workspace: Bytes, terms: Terms, start: int, size: int, out: Doubles) -> None:
-    """Write `multiplier · one` of a bfloat16 row to `out`, as `_change` would."""
-    rows, _codes, signs, _ends, multipliers, _origins = terms
-    one = workspace[rows[0]].view(np.uint16)[start : start + size]
-    sign, multiplier = signs[0], multipliers[0]
-    for i in range(size):
-        out[i] = 0.0 + multiplier * (0.0 + sign * np.float64(bf16_to_f32(one[i])))
-
-
-@_compiled
-def values(
-    workspace: Bytes,  # (rows, bytes)
-    terms: Terms,
-    left: Doubles,  # (rows of the block, rank)
-    right: Doubles,  # (rank, columns)
-    first: int,
-    out: Doubles,
-) -> int:
-    """Do what `linear.values` says."""
-    before, inner = carray(room_for_doubles(), (TILE,)), carray(room_for_doubles(), (TILE,))
-    numbers = carray(room_for_doubles(), (TILE,))
-    before[:] = 0.0
-    _rows, codes, _signs, ends, _multipliers, _origins = terms
-    single = ends.size == 1 and codes.size == 1 and codes[0] == BF16
-    pair = ends.size == 1 and codes.size == 2 and codes[0] == BF16 and codes[1] == BF16
-    nonfinite = 0
-    for start in range(0, out.size, TILE):
-        size = min(TILE, out.size - start)
-        change = out[start : start + size]
-        if single and left.shape[1] == 0:
-            _plain_weight(workspace, terms, start, size, change)
-        elif pair and left.shape[1] == 0:
-            _plain_difference(workspace, terms, start, size, change)
-        else:
-            _change(workspace, terms, before, start, size, change, inner, numbers)
-            if left.shape[1]:
-                _add_product(change, left, right, first + start, size)
-        for i in range(size):
-            nonfinite += not np.isfinite(change[i])
-    return nonfinite
-
-
-def _values(
-    workspace: Any, stride: int, height: int, rows: Any, codes: Any, signs: Any, operands: int,
-    ends: Any, multipliers: Any, origins: Any, groups: int, left: Any, left_rows: int, right: Any, rank: int,
-    columns: int, first: int, count: int, out: Any, nonfinite: Any,
-) -> None:  # fmt: skip
-    terms = (
-        carray(rows, (operands,)), carray(codes, (operands,)), carray(signs, (operands,)),
-        carray(ends, (groups,)), carray(multipliers, (groups,)), carray(origins, (groups,)),
-    )  # fmt: skip
-    carray(nonfinite, (1,))[0] += values(
-        carray(workspace, (height, stride)), terms, carray(left, (left_rows, rank)),
-        carray(right, (rank, columns)), first, carray(out, (count,)),
-    )  # fmt: skip
 
 
 def _combine(
@@ -250,6 +147,5 @@ ENTRIES: dict[str, Callable[..., None]] = {
     "combine": _combine,
     "decode": _decode,
     "encode": _encode,
-    "values": _values,
 }
 """What can be called from outside."""

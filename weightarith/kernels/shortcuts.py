@@ -155,3 +155,15 @@ def difference_tile(
     sign = -origins[0] if beside else signs[1]
     written = workspace[out].view(np.float32)[start:stop]
     return bfloat16.difference_tile(first, signs[0], second, sign, written, size, account)
+
+
+@_compiled
+def fast_tile(
+    case: int, workspace: Bytes, terms: Terms, anchor: int, out: int, start: int, size: int, account: Doubles
+) -> Any:
+    """Do one tile the way of its case; return False, the account untouched, if it needs the general way."""
+    if case == SUM:
+        return sum_tile(workspace, terms, anchor, out, start, size, account)
+    if case == DIFFERENCE:
+        return difference_tile(workspace, terms, anchor, out, start, size, account)
+    return addition_tile(workspace, terms, anchor, out, start, size, account)

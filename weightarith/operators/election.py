@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
+import numpy as np
 from array_api_compat import array_namespace
 
 from weightarith.kernels import elect as kernels
@@ -131,7 +132,7 @@ class Election:
 
     def __call__(self, values: Array, start: int) -> Array:
         """Return the consensus of a block."""
-        if is_plain(values):  # in one go through the numbers: the same bits
+        if is_plain(values) and bool(np.isfinite(values).all()):  # in one go: the same bits
             return kernels.elect(values, *self.terms, normalize=self.normalize, plus=self.plus)
         left = self.thin(values, start)
         return consensus(left, self.weights, normalize=self.normalize, compat=self.compat)
