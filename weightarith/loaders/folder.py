@@ -114,6 +114,11 @@ def read_folder(path: Path, base: Path | None = None) -> Folder:
         InvalidFileError: a file is missing or damaged, or a factor stands alone.
         UnsupportedError: the tensors are in a pickle, which is not opened.
     """
+    if path.is_file():
+        raise InvalidFileError(
+            f"{shown(path)} is a file, expected the folder of a PEFT adapter",
+            hint="a vector becomes one with: weightarith compress V --rank R --format peft -o DIR",
+        )
     files = names_in(path)
     if CONFIG not in files:
         raise InvalidFileError(
