@@ -1,0 +1,21 @@
+"""A tiny chat model, loaded once for all tests of this folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.tinychat import instruct
+from weightarith.lm import LanguageModel, load
+
+
+@pytest.fixture(scope="session")
+def chat_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return instruct(tmp_path_factory.mktemp("chat") / "instruct")
+
+
+@pytest.fixture(scope="session")
+def chat(chat_folder: Path) -> LanguageModel:
+    """A model in float32 that no test may change."""
+    return load(chat_folder)
