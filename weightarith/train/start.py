@@ -1,0 +1,46 @@
+"""What a training starts from: the folder of a base, and what to call it where that is published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from weightarith.adapter.portable_base import published
+from weightarith.algebra import Checkpoint
+from weightarith.hub import locate
+
+
+@dataclass(frozen=True)
+class Start:
+    """A base model.
+
+    Attributes:
+        folder: where it lies.
+        name: `org/name` where it is the Hub's, else the name of its folder: no path of a machine.
+        revision: its commit, where one is known.
+    """
+
+    folder: Path
+    name: str
+    revision: str | None = None
+
+    @classmethod
+    def of(cls, base: str | Path) -> Start:
+        """Return the base that a path, or hf://org/name, means.
+
+        Raises:
+            WeightArithError: there is none.
+        """
+        folder = locate(str(base)).resolve()
+        name, revision = published(str(folder))
+        return cls(folder, name or "base", revision)
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """Its weights, opened by their headers."""
+        return Checkpoint.open(self.folder, label=self.name)
+
+    def to_json(self) -> dict[str, str]:
+        """Return its name and, where it is known, its revision."""
+        return {"name": self.name} | ({"revision": self.revision} if self.revision else {})
