@@ -15,7 +15,7 @@ help:  ## Print this list
 		printf "  make %-6s %s\n" "$$target" "$$does"; done
 
 demo: $(VENV)/demo.stamp $(WHEEL)  ## Steer a real model, offline once installed, and show the difference
-	$(RUN) examples/demo.py
+	$(RUN) -m weightarith demo -o .demo
 
 test: $(VENV)/dev.stamp  ## Run the tests
 	$(RUN) -m pytest

@@ -26,6 +26,7 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
 from tests import tiny
+from tests.tinychat import instruct
 
 ROOT = Path(__file__).parent
 DEPTH = 24  # as many layers as the recipes shown speak of
@@ -44,6 +45,7 @@ def make_models() -> None:
         tiny.checkpoint(Path(name), tiny.finetuned(base, seed=seed))
     for seed, name in enumerate(("refusal-positive", "refusal-negative", "honest", "terse"), start=1):
         tiny.adapter(Path("runs", name), depth=DEPTH, seed=seed)
+    instruct(Path("instruct"))
     (CACHED / "refs").mkdir()
     (CACHED / "refs" / "main").write_text(COMMIT, encoding="utf-8")
 

@@ -49,10 +49,11 @@ def test_help_imports_nothing_slow() -> None:
     assert imported_by(f"{asked}try:\n    main()\nexcept SystemExit:\n    pass") == []
 
 
-def test_torch_is_imported_at_the_top_of_the_torch_engine_only() -> None:
+def test_torch_is_imported_at_the_top_of_the_torch_engine_and_of_what_holds_a_network_only() -> None:
     found = [path for path in (ROOT / "weightarith").rglob("*.py") if "torch" in _imported_at_the_top(path)]
 
-    assert all(path.parent.name == "engine" and path.name.startswith("torch_") for path in found)
+    assert {path.parent.name for path in found} == {"demo", "engine", "evaluate", "lm", "steer", "train"}
+    assert all(path.name.startswith("torch_") for path in found if path.parent.name == "engine")
 
 
 def _imported_at_the_top(path: Path) -> set[str]:
@@ -74,8 +75,10 @@ def test_the_wheel_is_complete_and_its_help_runs(tmp_path: Path) -> None:
         held = set(archive.namelist())
         archive.extractall(tmp_path / "installed")
 
-    sources = {str(path.relative_to(ROOT)) for path in (ROOT / "weightarith").rglob("*.py")}
-    assert sources | {"weightarith/py.typed"} <= held
+    files = (path for path in (ROOT / "weightarith").rglob("*") if path.is_file())
+    sources = {str(path.relative_to(ROOT)) for path in files if "__pycache__" not in path.parts}
+    assert {"weightarith/py.typed", "weightarith/data/sets/shared/general.jsonl"} <= sources
+    assert sources <= held
     assert not any(name.startswith(("tests/", "docs/", "examples/")) for name in held)
     command = [sys.executable, "-c", "from weightarith.cli import main; main()", "--help"]
     shown = subprocess.run(command, cwd=tmp_path / "installed", capture_output=True, text=True, check=True)

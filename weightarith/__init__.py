@@ -31,12 +31,14 @@ if TYPE_CHECKING:
         VerificationError,
         WeightArithError,
     )
+    from weightarith.lm.model import load as load_model
     from weightarith.lowrank import export_adapter, save_compressed
     from weightarith.mergekit import load_recipe
     from weightarith.operators.field import Blockwise, Field, Mixed, Product, Rowwise, Tensors, Whole
     from weightarith.operators.operator import Operator, Option
     from weightarith.recipe import Recipe, parse_expression, parse_recipe
     from weightarith.saving import save
+    from weightarith.steer.live import steered
 
 _HOMES = {
     "Blockwise": "operators.field",
@@ -67,12 +69,15 @@ _HOMES = {
     "WeightArithError": "errors",
     "Whole": "operators.field",
     "export_adapter": "lowrank",
+    "load_model": "lm.model:load",
     "load_recipe": "mergekit",
     "parse_expression": "recipe",
     "parse_recipe": "recipe",
     "save": "saving",
     "save_compressed": "lowrank",
+    "steered": "steer.live",
 }
+"""The module of every public name; behind a colon, what it is called there, if not the same."""
 
 _OPERATORS = frozenset((
     "abliterate", "arcee_fusion", "breadcrumbs", "breadcrumbs_ties", "compress", "core_space", "dare",
@@ -112,11 +117,13 @@ __all__ = [
     "WeightArithError",
     "Whole",
     "export_adapter",
+    "load_model",
     "load_recipe",
     "parse_expression",
     "parse_recipe",
     "save",
     "save_compressed",
+    "steered",
 ]
 
 
@@ -129,7 +136,8 @@ def __getattr__(name: str) -> Any:
         return import_module("weightarith.operators.table").OPERATORS[name]
     if name not in _HOMES:
         raise AttributeError(f"module 'weightarith' has no attribute {name!r}")
-    return getattr(import_module(f"weightarith.{_HOMES[name]}"), name)
+    home, _, own = _HOMES[name].partition(":")
+    return getattr(import_module(f"weightarith.{home}"), own or name)
 
 
 def __dir__() -> list[str]:

@@ -43,6 +43,8 @@ TELLING = {
     "operators": "operators ties",
     "check": "check positive --for peft",
 }
+STEERING = ("chat", "contrast", "data", "demo", "evaluate", "generate", "report", "sweep", "train")
+"""Commands that load a network, tried beside the parts that do their work."""
 MERGEKIT = """\
 merge_method: linear
 models: [{model: base, parameters: {weight: 1}}, {model: finetuned, parameters: {weight: 3}}]
@@ -60,7 +62,7 @@ def folder(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_command_is_tried_here() -> None:
-    assert sorted({**WRITING, **READING, **TELLING}) == COMMANDS
+    assert sorted((*WRITING, *READING, *TELLING, *STEERING)) == COMMANDS
 
 
 @pytest.mark.usefixtures("folder")

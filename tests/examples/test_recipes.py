@@ -12,7 +12,7 @@ import pytest
 
 from tests import tiny as models
 from tests.cli.conftest import Run
-from tests.examples.conftest import ROOT, SIDES, SYCOPHANCY
+from tests.examples.conftest import ROOT
 from tests.operators import naive
 from tests.reference import Doubles, Raw, read, step
 
@@ -177,27 +177,3 @@ def test_a_recipe_makes_the_model_its_expression_says(
     assert told.json["tensors"].keys() == layout.keys()
     for tensor, raw in written.items():
         assert_nearest(raw, sums[tensor])
-
-
-@pytest.mark.parametrize(
-    ("words", "strength"), [((), 1.0), (("-p", "k=0.5"), 0.5), (("-p", "k=-2/3"), -2 / 3)]
-)
-def test_the_recipe_of_the_example_adds_the_difference_of_its_adapters(
-    words: tuple[str, ...], strength: float, tmp_path: Path, run: Run
-) -> None:
-    models.checkpoint(tmp_path / ".demo" / "base", models.weights())
-    folder = tmp_path / "examples" / "sycophancy"
-    for seed, side in enumerate(SIDES):
-        models.adapter(folder / "adapters" / side, seed=seed)
-    shutil.copy(SYCOPHANCY / "steer.yaml", folder)
-
-    told = run("explain", folder / "steer.yaml", *words)
-    ran = run("merge", folder / "steer.yaml", *words)
-
-    assert (told.status, told.stderr, ran.status, ran.stdout) == (0, "", 0, "")
-    assert "base + k·(honest − sycophantic)" in told.stdout
-    honest, sycophantic = (of_adapter(folder / "adapters" / side) for side in SIDES)
-    base, steered = read(tmp_path / ".demo" / "base"), read(tmp_path / ".demo" / "steered")
-    assert steered.keys() == base.keys()
-    for name, raw in base.items():
-        assert_nearest(steered[name], raw.values + strength * (honest(name) - sycophantic(name)))

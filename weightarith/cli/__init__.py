@@ -16,13 +16,20 @@ from types import FrameType
 import click
 
 from weightarith.cli.arithmetic import add, apply, diff, scale
+from weightarith.cli.chatting import chat
 from weightarith.cli.checking import check
 from weightarith.cli.compressing import compress
+from weightarith.cli.demoing import demo
+from weightarith.cli.evaluating import evaluate
 from weightarith.cli.looking import inspect
+from weightarith.cli.making import data, generate
 from weightarith.cli.operating import abliterate, dare, operators, project, reject, trim
 from weightarith.cli.recipes import convert, explain, merge
+from weightarith.cli.reporting import report
+from weightarith.cli.sweeping import sweep
 from weightarith.cli.terminal import tell
-from weightarith.errors import Interrupted, StorageError, WeightArithError
+from weightarith.cli.training import contrast, train
+from weightarith.errors import Interrupted, StorageError, UnsupportedError, WeightArithError
 
 
 class _InOrder(click.Group):
@@ -34,6 +41,8 @@ class _InOrder(click.Group):
 
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_STEER = ("accelerate", "jinja2", "matplotlib", "peft", "safetensors", "torch", "transformers")
+"""What the extra `steer` installs."""
 _WHOLE = "no partial output was left, and an output that stood there is whole"
 
 
@@ -43,7 +52,8 @@ class _Terminated(Interrupted):
 
 @click.group(cls=_InOrder, context_settings=_SETTINGS)
 @click.version_option(None, "--version", package_name="weightarith")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Arithmetic on the weights of language models.
 
     Subtract two fine-tunes and the difference is the behaviour, as a file: add it, scale it, merge it.
@@ -53,11 +63,21 @@ def cli() -> None:
     Exit codes: 0 done, 2 usage or recipe, 3 damaged input, 4 inputs that do not fit, 5 unsafe or existing
     output, 6 disk, 7 locked, 8 Hub, 10 unsupported input, 130 and 143 interrupted, 1 a bug.
     """
+    if ctx.invoked_subcommand not in _SHORT:
+        gc.enable()
+
+
+_SHORT = frozenset((
+    "diff", "scale", "add", "project", "reject", "trim", "dare", "compress", "apply", "abliterate", "merge",
+    "explain", "convert", "operators", "inspect", "check",
+))  # fmt: skip
+"""Commands whose garbage lives to their end: what they make is no cycle, and looking for some takes time."""
 
 
 for _command in (
     diff, scale, add, project, reject, trim, dare, compress, apply, abliterate, merge, explain, convert,
-    operators, inspect, check,
+    operators, inspect, check, data, generate, train, contrast, evaluate, sweep, chat, report,
+    demo,
 ):  # fmt: skip
     cli.add_command(_command)
 
@@ -65,8 +85,9 @@ for _command in (
 def main() -> None:
     """Run the command line and leave with its exit code."""
     signal.signal(signal.SIGTERM, _terminated)
-    gc.disable()  # one command is short, and what it makes lives to its end
+    gc.disable()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # ours do the work; numpy's would only spin
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's spin too: 5 times slower on shared cores
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may hold what no encoding has
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -84,6 +105,11 @@ def main() -> None:
         sys.exit(Interrupted.exit_code)
     except SystemExit as stop:  # click's, where whoever read our output has seen enough
         sys.exit(0 if stop.code == 1 else stop.code)
+    except ModuleNotFoundError as error:
+        if error.name not in _STEER:
+            raise
+        tell(f"Error: {error.name} is not installed\n  try: pip install 'weightarith[steer]'")
+        sys.exit(UnsupportedError.exit_code)
     except OSError as error:
         if error.filename is not None:
             raise
