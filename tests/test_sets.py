@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from weightarith.data import read_rows
+from weightarith.data import read_pairs, read_rows
 from weightarith.data.sets import ShippedSet, open_set, read_set, shipped
 from weightarith.errors import RecipeError
+from weightarith.generate.trait import read_trait
 from weightarith.recipe.strictyaml import Scalar, Table, read_yaml
 
 PROSE = re.compile("[ -~é]+")  # plain text: no control characters, nothing invisible
@@ -59,7 +60,8 @@ def test_every_file_has_the_rows_and_the_hash_that_the_list_says(one: ShippedSet
 
 def test_every_file_in_the_folder_is_listed_and_used(one: ShippedSet) -> None:
     there = {path.name for path in one.folder.iterdir()}
-    assert there == {*one.files, *(path.name for path in one.suites.values()), "set.yaml"}
+    beside = {*(path.name for path in one.suites.values()), "set.yaml", "trait.yaml"}
+    assert there - beside == set(one.files)
     used = [path.name for path in (*one.training.values(), *one.evaluation)]
     assert sorted(used) == sorted(one.files)  # so that no file is both trained on and measured with
 
@@ -174,3 +176,12 @@ def test_a_further_suite_goes_by_its_word() -> None:
     with pytest.raises(RecipeError, match="cue") as raised:
         sycophancy.suite_of("cue")
     assert "cues" in str(raised.value)
+
+
+def test_the_trait_beside_a_set_can_be_generated_from_and_asks_what_no_file_holds() -> None:
+    trait = read_trait(open_set("sycophancy").folder / "trait.yaml")
+
+    assert (len(trait.positive), len(trait.negative)) == (5, 5)
+    assert len(set(trait.questions)) == len(trait.questions) >= 20
+    asked = {pair.conversation.asked for pair in read_pairs(open_set("sycophancy").trained_on("opinions"))}
+    assert not asked & set(trait.questions)
