@@ -117,6 +117,23 @@ def test_a_finished_sweep_is_refused_before_the_model_is_loaded(
     assert "holds a finished sweep" in ran.stderr
 
 
+def test_an_interrupted_sweep_says_that_its_points_are_kept(
+    world: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        (tmp_path / "out" / "points").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("weightarith.sweep.sweep", interrupted)
+
+    ran = run(*asked(world, "-o", tmp_path / "out"))
+
+    assert ran.status == 130
+    assert (
+        f"what is measured so far is in {tmp_path / 'out' / 'points'}: the same command goes on" in ran.stderr
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -165,7 +165,7 @@ def sweep(base: str, vector: str, output: Path, overwrite: bool, as_json: bool, 
     tell("looking at the model as it is")
     only = None if asked["all_metrics"] else {name.partition(".")[0] for name in suite.named}
     prepared = prepare(suite, model, only)
-    with _progress() as told:
+    with _kept(output), _progress() as told:
         document = walk_strengths(
             model, _entries(made, names, settings, told), prepared, output, settings,
             seed=asked["seed"], overwrite=overwrite, told=told,
@@ -198,6 +198,21 @@ def _prompts(asked: dict[str, Any], beside: Path) -> tuple[str, str] | None:
         return None
     trait = read_trait(path)
     return trait.positive[0], trait.negative[0]
+
+
+@contextmanager
+def _kept(output: Path) -> Iterator[None]:
+    """Say, where the command is interrupted, that what was measured is kept."""
+    from weightarith.cli.terminal import printable, tell
+    from weightarith.errors import Interrupted
+
+    try:
+        yield
+    except (KeyboardInterrupt, Interrupted):
+        points = output / "points"
+        if points.is_dir():
+            tell(f"what is measured so far is in {printable(str(points))}: the same command goes on")
+        raise
 
 
 def _trained(text: str, names: Sequence[str], asked: dict[str, Any]) -> Run | Path:
