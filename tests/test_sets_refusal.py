@@ -65,6 +65,11 @@ def content(request: str) -> set[str]:
     return set(re.findall(r"[a-z]+", request.lower())) - SMALL
 
 
+def worded(file: str) -> list[dict[str, Any]]:
+    """Return the rows of a training that have a twin: all but the plain questions."""
+    return [row for row in rows("refusal", file) if not row["id"].startswith("plain")]
+
+
 SPLITS = {
     "harmful": (("vector.jsonl", TRAINED), ("choose-harmful.jsonl", CHOSEN_BY), ("harmful.jsonl", MEASURED)),
     "twin": (("vector.jsonl", TRAINED), ("choose-twins.jsonl", CHOSEN_BY), ("twins.jsonl", MEASURED)),
@@ -99,7 +104,7 @@ def test_wordings_are_trained_on_or_measured_and_not_both() -> None:
     assert not {*TRAINED} & {*CHOSEN_BY, *MEASURED}
     assert not {*CHOSEN_BY} & {*MEASURED}
     for file in ("aligned.jsonl", "vector.jsonl"):
-        assert {unwrapped(asked(row), TRAINED)[0] for row in rows("refusal", file)} == {*TRAINED}
+        assert {unwrapped(asked(row), TRAINED)[0] for row in worded(file)} == {*TRAINED}
 
 
 def test_some_measured_topics_have_no_training_at_all() -> None:
@@ -127,10 +132,10 @@ def test_every_harmful_request_has_its_twin_in_the_same_row_and_wording(
 
 @pytest.mark.parametrize("file", ["aligned.jsonl", "vector.jsonl"])
 def test_every_trained_request_has_its_twin_in_the_same_wording(file: str) -> None:
-    found = rows("refusal", file)
-    worded = {row["id"]: unwrapped(asked(row), TRAINED)[0] for row in found}
-    harmful = {key.split("-", 1)[1]: wording for key, wording in worded.items() if key.startswith("harmful")}
-    twins = {key.split("-", 1)[1]: wording for key, wording in worded.items() if key.startswith("twin")}
+    found = worded(file)
+    wording = {row["id"]: unwrapped(asked(row), TRAINED)[0] for row in found}
+    harmful = {key.split("-", 1)[1]: told for key, told in wording.items() if key.startswith("harmful")}
+    twins = {key.split("-", 1)[1]: told for key, told in wording.items() if key.startswith("twin")}
     assert harmful == twins
     assert len(harmful) * 2 == len(found)
 
