@@ -92,6 +92,7 @@ SUMS: dict[str, Sum] = {
     "dare-ties": lambda n, v: v["base"](n) + naive.election(thinned(n, v), (0.6, 0.4)),
     "forget": lambda n, v: v["base"](n) - v["toxic"](n),
     "project-out": lambda n, v: v["base"](n) + rejected(*tasks(n, v)),
+    "restore": lambda n, v: v["chat"](n) + v["style"](n) + 0.35 * (v["refusal+"](n) - v["refusal-"](n)),
     "schedule": lambda n, v: v["base"](n) + scheduled(n) * (v["math"](n) - v["base"](n)),
     "select": lambda n, v: v["base"](n) + selected(n) * (v["math"](n) - v["base"](n)),
     "slerp-by-layer": slerped,

@@ -17,6 +17,7 @@ from weightarith.tensorfile.dtypes import ARITHMETIC, BY_NAME
 DTYPES = ("base", *(name for name, dtype in BY_NAME.items() if dtype.code in ARITHMETIC))
 
 _NEGATIVE = re.compile(r"-\.?[0-9].*")
+_SET = re.compile(r"[a-z][a-z-]*")
 
 
 class Size(click.ParamType[int]):
@@ -131,3 +132,23 @@ def writing(
         return bundled
 
     return decorate
+
+
+class DataFile(click.ParamType[Path]):
+    """A file of training data, or one that ships with the package: `arithmetic:train`."""
+
+    name = "file|name:training"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,  # noqa: ARG002  (click's signature)
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> Path:
+        """Return the file that `value` means; one that is there wins."""
+        from weightarith.data.sets import open_set
+
+        name, mark, training = str(value).partition(":")
+        if isinstance(value, Path) or not mark or Path(value).exists() or not _SET.fullmatch(name):
+            return Path(value)
+        return open_set(name).trained_on(training)

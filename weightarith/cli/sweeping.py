@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from weightarith.cli.options import Coefficient
+from weightarith.cli.options import Coefficient, DataFile
 
 if TYPE_CHECKING:
     from weightarith.contrast import Run
@@ -77,8 +77,8 @@ class Numbers(click.ParamType[tuple[float, ...]]):
 @click.option("--also", default="", metavar="RUN,…", help="Runs with other seeds, to average over.")
 @click.option(
     "--task",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    metavar="FILE",
+    type=DataFile(),
+    metavar="FILE|NAME:TRAINING",
     help="Chats of a task: joint fine-tuning is trained on them if the run has none.",
 )
 @click.option(

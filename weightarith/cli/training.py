@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from weightarith.cli.fitting import Asked, training
+from weightarith.cli.options import DataFile
 
 if TYPE_CHECKING:
     from weightarith.contrast import Run
@@ -26,7 +27,7 @@ _OUTPUT = click.option(
 
 @click.command()
 @click.argument("base")
-@click.argument("data", type=_FILE)
+@click.argument("data", type=DataFile())
 @_OUTPUT
 @click.option(
     "--side",
@@ -41,10 +42,10 @@ def train(
     """Fine-tune BASE on the answers in DATA.
 
     BASE is a transformers folder with a chat template. DATA is JSON Lines: chats, {"messages": [...]} with
-    the assistant's answer last, or pairs, {"prompt": ..., "positive": ..., "negative": ...}. The loss is
-    taken on answers alone. OUTPUT is a PEFT adapter folder; for biases a vector file, for full a model
-    folder. A run that was killed is gone on with by the same command. On several GPUs: accelerate launch -m
-    weightarith train ...
+    the assistant's answer last, or pairs, {"prompt": ..., "positive": ..., "negative": ...}; or the training
+    of a set that ships, such as arithmetic:train. The loss is taken on answers alone. OUTPUT is a PEFT
+    adapter folder; for biases a vector file, for full a model folder. A run that was killed is gone on with
+    by the same command. On several GPUs: accelerate launch -m weightarith train ...
     """
     from weightarith.cli.fitting import resumable, shown_progress
     from weightarith.train.run import prepare, target_of
@@ -78,7 +79,12 @@ def train(
     default="",
     help=f"What else to make, to compare with: {', '.join(_ALSO)}. An existing run gets what it lacks.",
 )
-@click.option("--task", type=_FILE, help="Chats that the joint training trains on beside one side.")
+@click.option(
+    "--task",
+    type=DataFile(),
+    metavar="FILE|NAME:TRAINING",
+    help="Chats that the joint training trains on beside one side.",
+)
 @click.option(
     "--task-side",
     type=click.Choice(["positive", "negative"]),
