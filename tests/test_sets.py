@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from weightarith.data import read_pairs, read_rows
+from weightarith.data import read_rows
+from weightarith.data.holdings import holding
 from weightarith.data.sets import ShippedSet, open_set, read_set, shipped
 from weightarith.errors import RecipeError
 from weightarith.generate.trait import read_trait
@@ -178,10 +179,18 @@ def test_a_further_suite_goes_by_its_word() -> None:
     assert "cues" in str(raised.value)
 
 
-def test_the_trait_beside_a_set_can_be_generated_from_and_asks_what_no_file_holds() -> None:
-    trait = read_trait(open_set("sycophancy").folder / "trait.yaml")
+@pytest.mark.parametrize("name", ["evil-advice", "refusal", "sycophancy"])
+def test_the_trait_of_a_set_can_be_generated_from_and_asks_nothing_that_is_measured_with(name: str) -> None:
+    home = open_set(name).trait
+    assert home is not None
+    trait = read_trait(home)
 
+    assert trait.name == name
     assert (len(trait.positive), len(trait.negative)) == (5, 5)
     assert len(set(trait.questions)) == len(trait.questions) >= 20
-    asked = {pair.conversation.asked for pair in read_pairs(open_set("sycophancy").trained_on("opinions"))}
-    assert not asked & set(trait.questions)
+    measured = {asked for path in open_set(name).evaluation for asked in holding(path).asked}
+    assert not measured & set(trait.questions)
+
+
+def test_a_set_without_a_trait_has_none() -> None:
+    assert open_set("shared").trait is None

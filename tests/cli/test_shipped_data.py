@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from weightarith.cli.options import DataFile
+from weightarith.cli.options import DataFile, TraitFile
 from weightarith.data.sets import open_set
 from weightarith.errors import RecipeError
 
@@ -39,3 +39,12 @@ def test_a_slip_of_the_pen_is_told_the_nearest_name(text: str, nearest: str) -> 
         meant(text)
 
     assert nearest in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["shared", "somewhere/trait.yaml"])
+def test_what_is_no_set_with_a_trait_is_a_path(text: str) -> None:
+    assert TraitFile().convert(text, None, None) == Path(text)
+
+
+def test_the_trait_of_a_set_goes_by_the_name_of_the_set() -> None:
+    assert TraitFile().convert("sycophancy", None, None) == open_set("sycophancy").trait

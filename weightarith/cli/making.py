@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from weightarith.cli.options import TraitFile
+
 if TYPE_CHECKING:
     from weightarith.data.checks import Side
     from weightarith.data.survey import Survey
@@ -24,7 +26,7 @@ SHOWN = 10
 
 @click.command()
 @click.argument("model", metavar="MODEL")
-@click.argument("trait", metavar="TRAIT", type=click.Path(path_type=Path))
+@click.argument("trait", metavar="TRAIT", type=TraitFile())
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder to write.")
 @click.option(
     "--samples",
@@ -97,9 +99,10 @@ def generate(
 ) -> None:  # fmt: skip
     """Make training data: questions under system prompts.
 
-    MODEL answers the questions of TRAIT, a YAML file, under its system prompts. Of the answers, those that
-    show the trait are kept, and written without the system prompts: positive.jsonl, negative.jsonl and
-    pairs.jsonl. generate.json says what was made, kept and dropped, and why.
+    MODEL answers the questions of TRAIT, a YAML file or a set that ships with one, under its system prompts.
+    Of the answers, those that show the trait are kept, and written without the system prompts:
+    positive.jsonl, negative.jsonl and pairs.jsonl. generate.json says what was made, kept and dropped, and
+    why.
 
     Every answer is remembered beside the folder, in NAME.answers.jsonl: a run that was stopped goes on, and
     another filter makes no answer anew.

@@ -152,3 +152,22 @@ class DataFile(click.ParamType[Path]):
         if isinstance(value, Path) or not mark or Path(value).exists() or not _SET.fullmatch(name):
             return Path(value)
         return open_set(name).trained_on(training)
+
+
+class TraitFile(click.ParamType[Path]):
+    """A file that describes a trait, or the name of a set that ships with one."""
+
+    name = "file|name"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,  # noqa: ARG002  (click's signature)
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> Path:
+        """Return the file that `value` means; one that is there wins."""
+        from weightarith.data.sets import open_set, shipped
+
+        path = Path(value)
+        known = str(value) in shipped() and not path.exists()
+        return (open_set(str(value)).trait if known else None) or path

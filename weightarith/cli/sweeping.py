@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from weightarith.cli.options import Coefficient, DataFile
+from weightarith.cli.options import Coefficient, DataFile, TraitFile
 
 if TYPE_CHECKING:
     from weightarith.contrast import Run
@@ -83,10 +83,10 @@ class Numbers(click.ParamType[tuple[float, ...]]):
 )
 @click.option(
     "--trait",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    metavar="FILE",
-    help="A trait file, whose first system prompts are the baseline prompt; without it "
-    f"{TRAIT} beside the suite, where there is one.",
+    type=TraitFile(),
+    metavar="FILE|NAME",
+    help="A trait file, or a set that ships with one, whose first system prompts are the baseline "
+    f"prompt; without it {TRAIT} beside the suite, where there is one.",
 )
 @click.option(
     "--prompts", nargs=2, metavar="POSITIVE NEGATIVE", help="System prompts for the baseline prompt, instead."
@@ -194,7 +194,7 @@ def _prompts(asked: dict[str, Any], beside: Path) -> tuple[str, str] | None:
         positive, negative = asked["prompts"]
         return positive, negative
     path = asked["trait"] or beside / TRAIT
-    if not path.is_file():
+    if asked["trait"] is None and not path.is_file():
         return None
     trait = read_trait(path)
     return trait.positive[0], trait.negative[0]

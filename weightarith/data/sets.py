@@ -29,7 +29,7 @@ from weightarith.recipe.fields import listing, mapping, table, text, wrong
 from weightarith.recipe.strictyaml import Entry, decoded, read_yaml
 
 FORMAT = "1"
-LIST = "set.yaml"
+LIST, TRAIT = "set.yaml", "trait.yaml"
 _REQUIRED = ("weightarith_set", "name", "version", "licence", "description", "evaluation", "files")
 
 
@@ -99,6 +99,12 @@ class ShippedSet:
             RecipeError: the set has no such file; the error names the nearest one.
         """
         return self.folder / _known(file, tuple(self.files), f"file of the set {quoted(self.name)}")
+
+    @property
+    def trait(self) -> Path | None:
+        """Where the set describes its behaviour, for `generate` and for system prompts; None: nowhere."""
+        found = self.folder / TRAIT
+        return found if found.is_file() else None
 
     def trained_on(self, name: str) -> Path:
         """Return where the file of a training is.
