@@ -67,6 +67,7 @@ def data(chat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         text = "".join(f"{json.dumps(row)}\n" for row in rows)
         (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
     monkeypatch.setattr(demoing, "_data", lambda: folder)
+    monkeypatch.setattr(demoing, "SUITE", folder / "suite.yaml")
     return folder
 
 
@@ -117,10 +118,10 @@ def test_the_shipped_vectors_are_two_sides_of_one_contrast_and_small() -> None:
     assert all(path.stat().st_size < 3_000_000 for path in demoing._shipped())
 
 
-def test_the_shipped_suite_measures_behaviour_capability_and_the_panel(chat: Path) -> None:
+def test_the_suite_of_the_demo_measures_behaviour_capability_and_the_panel(chat: Path) -> None:
     from weightarith.evaluate import read_suite
 
-    suite = read_suite(demoing._data() / "suite.yaml")
+    suite = read_suite(demoing.SUITE)
 
     assert suite.behaviour == "wrong-claim.trait"
     assert suite.panel == ("user-right.correct",)
