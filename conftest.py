@@ -58,6 +58,7 @@ def enter(namespace: dict[str, Any]) -> None:
         scratch = stack.enter_context(TemporaryDirectory())
         stack.enter_context(chdir(scratch))
         stack.enter_context(patch.object(constants, "HF_HUB_CACHE", str(Path(scratch, CACHED.parent))))
+        stack.enter_context(patch.object(constants, "HF_HUB_OFFLINE", True))
         make_models()
         namespace["_leave"] = stack.pop_all()
 

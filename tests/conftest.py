@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 from hypothesis import settings
 
 from tests import tiny as models
+from tests.hubserver.fixtures import any_hub, hub, xet_hub  # noqa: F401  # found by their names
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before its client is imported; fixtures of a Hub undo it
 
 settings.register_profile("no clock", deadline=None)  # machines are noisy, and the first call may compile
 settings.load_profile("no clock")

@@ -31,6 +31,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         hashed = blob.rename(blobs / f"{len(blob.name):040x}")
         (snapshot / blob.name).symlink_to(Path("..", "..", "blobs", hashed.name))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.chdir(tmp_path)
     return snapshot
 
