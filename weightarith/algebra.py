@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from weightarith.errors import DegreeError, RecipeError, UnsupportedError, quoted
-from weightarith.store import Source, open_source
+from weightarith.store import Source, open_source, open_streamed
 from weightarith.weighting import Weighting
 from weightarith.wording import diagnosis, remedy, shown, shown_sum
 
@@ -146,14 +146,17 @@ class Checkpoint(Leaf):
     point = True
 
     @classmethod
-    def open(cls, path: str | Path, *, label: str = "") -> Checkpoint:
+    def open(cls, path: str | Path, *, label: str = "", stream: bool = False) -> Checkpoint:
         """Return the checkpoint at `path`, a transformers folder or one safetensors file.
 
+        With `stream` it may also be a name on the Hub, and what is not on this machine is read from there.
+
         Raises:
+            HubError: the Hub does not deliver.
             InvalidFileError: a file is not what its name, header or index says.
             UnsupportedError: `path` holds a vector or an adapter, or quantised weights.
         """
-        return cls(_opened(path, "checkpoint"), label or str(path))
+        return cls(_opened(path, "checkpoint", stream=stream), label or str(path))
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,14 +171,19 @@ class Vector(Leaf):
     base: Checkpoint | None = None
 
     @classmethod
-    def open(cls, path: str | Path, *, label: str = "", base: Checkpoint | None = None) -> Vector:
+    def open(
+        cls, path: str | Path, *, label: str = "", base: Checkpoint | None = None, stream: bool = False
+    ) -> Vector:
         """Return the vector at `path`: a vector file or folder, or a PEFT LoRA folder.
 
+        With `stream` it may also be a name on the Hub, and what is not on this machine is read from there.
+
         Raises:
+            HubError: the Hub does not deliver.
             InvalidFileError: a file is not what its name, header or index says.
             UnsupportedError: `path` holds a checkpoint, or an adapter of a kind that is no displacement.
         """
-        return cls(_opened(path, "vector"), label or str(path), base)
+        return cls(_opened(path, "vector", stream=stream), label or str(path), base)
 
     @cached_property
     def key(self) -> str:
@@ -184,8 +192,8 @@ class Vector(Leaf):
         return f"{path}|{self.base.key}" if self.base else path
 
 
-def _opened(path: str | Path, wanted: Literal["checkpoint", "vector"]) -> Source:
-    source = open_source(Path(path))
+def _opened(path: str | Path, wanted: Literal["checkpoint", "vector"], *, stream: bool) -> Source:
+    source = open_streamed(str(path)) if stream else open_source(Path(path))
     if (source.kind == "checkpoint") != (wanted == "checkpoint"):
         article = "an adapter" if source.kind == "adapter" else f"a {source.kind}"
         raise UnsupportedError(f"{quoted(str(path))} is {article}, expected a {wanted}")

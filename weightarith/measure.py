@@ -6,9 +6,8 @@ A factored displacement is never multiplied out: with B = Q·R and Aᵀ = P·S, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +20,7 @@ from weightarith.kernels.reduce import LARGEST, NONFINITE, SQUARES, SUMMARY, ZER
 from weightarith.names import layer_of, role_of
 from weightarith.store import Encoded, Factored, Matrix, Source
 from weightarith.tensorfile.model import Stored
-from weightarith.tensorfile.reader import OpenFile
+from weightarith.tensorfile.reader import Reader, Readers, opened
 
 BLOCK_BYTES = 1 << 20
 OUTSIDE = "outside"
@@ -72,8 +71,7 @@ def norms(
         name: stored for name, stored in source.tensors.items() if stored.info.dtype.arithmetic
     }
     wanted |= source.encoded
-    with ExitStack() as stack:
-        files = {id(file): stack.enter_context(OpenFile(file)) for file in source.files}
+    with opened(source.files, _needed(wanted.values(), source.factors.values())) as files:
         found: dict[str, Norm] = {}
         moved = 0
         with ThreadPoolExecutor(threads) as pool:
@@ -89,6 +87,14 @@ def norms(
         for file in files.values():
             file.check_unchanged()
     return found
+
+
+def _needed(wanted: Iterable[Stored | Encoded], factors: Iterable[Factored]) -> Iterator[Sequence[Stored]]:
+    """Yield what is read side by side, in the order of reading."""
+    for held in wanted:
+        yield tuple(held.parts.values()) if isinstance(held, Encoded) else (held,)
+    for factored in factors:
+        yield factored.left.stored, factored.right.stored
 
 
 def by_layer(found: dict[str, Norm]) -> dict[str, float]:
@@ -114,11 +120,7 @@ def _grouped(found: dict[str, Norm], key: Callable[[str], str]) -> dict[str, flo
     return {group: total(groups[group]) for group in ordered}
 
 
-Files = Mapping[int, OpenFile]
-"""Open files, by what `id` says of theirs."""
-
-
-def _measured(task: tuple[str, Stored | Encoded, Files]) -> tuple[str, int, Norm]:
+def _measured(task: tuple[str, Stored | Encoded, Readers]) -> tuple[str, int, Norm]:
     name, held, files = task
     summary = _summary(held, files, 1.0)
     largest = float(summary[LARGEST])
@@ -134,7 +136,7 @@ def _nbytes(held: Stored | Encoded) -> int:
     return held.nbytes if isinstance(held, Encoded) else held.info.nbytes
 
 
-def _summary(held: Stored | Encoded, files: Files, scale: float) -> NDArray[np.float64]:
+def _summary(held: Stored | Encoded, files: Readers, scale: float) -> NDArray[np.float64]:
     summary = np.zeros(SUMMARY)
     if isinstance(held, Encoded):
         for numbers in _decoded(held, files):
@@ -146,7 +148,7 @@ def _summary(held: Stored | Encoded, files: Files, scale: float) -> NDArray[np.f
     return summary
 
 
-def _decoded(encoded: Encoded, files: Files) -> Iterator[NDArray[np.float64]]:
+def _decoded(encoded: Encoded, files: Readers) -> Iterator[NDArray[np.float64]]:
     def read(part: str, start: int, buffer: memoryview) -> None:
         stored = encoded.parts[part]
         files[id(stored.file)].read_into(buffer, stored.info.start + start)
@@ -156,7 +158,7 @@ def _decoded(encoded: Encoded, files: Files) -> Iterator[NDArray[np.float64]]:
         yield decode_block(encoded, start, min(most, encoded.count - start), read)
 
 
-def _blocks(stored: Stored, file: OpenFile) -> Iterator[tuple[NDArray[np.uint8], int]]:
+def _blocks(stored: Stored, file: Reader) -> Iterator[tuple[NDArray[np.uint8], int]]:
     size = stored.info.dtype.nbytes(1)
     buffer = np.empty(min(BLOCK_BYTES, _padded(stored.info.nbytes)), np.uint8)
     for start in range(0, stored.info.nbytes, BLOCK_BYTES):
@@ -165,7 +167,7 @@ def _blocks(stored: Stored, file: OpenFile) -> Iterator[tuple[NDArray[np.uint8],
         yield buffer, nbytes // size
 
 
-def _factored_norm(factored: Factored, files: dict[int, OpenFile]) -> Norm:
+def _factored_norm(factored: Factored, files: Readers) -> Norm:
     left, right = (_matrix(one, files) for one in (factored.left, factored.right))
     nonfinite = sum(int(np.count_nonzero(~np.isfinite(one))) for one in (left, right))
     left, right = (np.nan_to_num(one, copy=False, nan=0, posinf=0, neginf=0) for one in (left, right))
@@ -183,7 +185,7 @@ def _triangle(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.linalg.qr(matrix, mode="r"))
 
 
-def _matrix(matrix: Matrix, files: dict[int, OpenFile]) -> NDArray[np.float64]:
+def _matrix(matrix: Matrix, files: Readers) -> NDArray[np.float64]:
     info = matrix.stored.info
     raw = np.empty(_padded(info.nbytes), np.uint8)
     files[id(matrix.stored.file)].read_into(raw.data[: info.nbytes], info.start)

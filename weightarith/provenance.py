@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path, PurePath
@@ -18,6 +19,7 @@ from weightarith.wording import shown_sum
 
 SPEC = "1"
 CARD_LIMIT = 1_000_000  # characters of a model card that are looked at
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 NUMERICS = {"accumulate": "float64", "rounding": "once, to nearest even"}
 
 
@@ -64,6 +66,19 @@ def vector_metadata(total: Sum, base: Leaf | None) -> dict[str, str]:
         "weightarith.parents": json.dumps(parents, sort_keys=True),
         "weightarith.tool": f"weightarith {version('weightarith')}",
     }
+
+
+def sha256_in_cache(path: Path) -> str:
+    """Return the SHA-256 of a large file in the Hub's cache, which calls its content so; else nothing.
+
+    The Hub computed it; nothing is hashed here.
+    https://huggingface.co/docs/huggingface_hub/guides/manage-cache#blobs
+    """
+    try:
+        blob = path.readlink()
+    except (OSError, ValueError):  # no link, and so no file of a cache
+        return ""
+    return blob.name if blob.parent.name == "blobs" and _SHA256.fullmatch(blob.name) else ""
 
 
 def recorded_base(source: Source) -> dict[str, str]:
@@ -163,11 +178,20 @@ def _parent(leaf: Leaf) -> dict[str, object]:
 
 def _base(total: Sum, base: Leaf | None) -> dict[str, str]:
     if base is not None:
-        return {"name": plain_label(base.label), "space": space_of(base.source)}
+        return _model(base)
     recorded = [recorded_base(leaf.source) for leaf in _leaves(total) if isinstance(leaf, Vector)]
     given = [
         leaf.base for leaf in _leaves(total) if isinstance(leaf, Vector) and isinstance(leaf.base, Checkpoint)
     ]
     if given:
-        return {"name": plain_label(given[0].label), "space": space_of(given[0].source)}
+        return _model(given[0])
     return recorded[0] if recorded and all(one == recorded[0] for one in recorded) else {}
+
+
+def _model(leaf: Leaf) -> dict[str, str]:
+    """Return what a header says of a model: its name and shapes, and repository and commit if known."""
+    origin = leaf.source.origin
+    if origin is None or leaf.source.edit:  # some layers of a repository are no model of that name
+        return {"name": plain_label(leaf.label), "space": space_of(leaf.source)}
+    known = {"repo": origin.repo, "revision": origin.revision}
+    return {"name": plain_label(leaf.label), **known, "space": space_of(leaf.source)}

@@ -18,7 +18,8 @@ from weightarith.engine.sidecars import CONFIG
 from weightarith.errors import RecipeError, TargetError, quoted
 from weightarith.operators.anchor import anchor_of
 from weightarith.provenance import vector_metadata
-from weightarith.receipt import Receipt, to_bytes, write_receipt
+from weightarith.receipt import Asked, Receipt, to_bytes, write_receipt
+from weightarith.recipe.written import recipe_of
 from weightarith.store.stage import check_target, receipt_path, staged, write_small
 from weightarith.tensorfile.dtypes import ARITHMETIC, BY_NAME, DType
 from weightarith.tensorfile.encoded import PARTS, Kind
@@ -163,8 +164,10 @@ def with_counts(plan: Plan, run: Run | None = None) -> Plan:
     return draw(plan.total, plan.output, policy=plan.policy, kept=kept)
 
 
-def carry_out(plan: Plan, run: Run | None = None, *, recipe: str = "") -> Receipt:
+def carry_out(plan: Plan, run: Run | None = None, *, asked: Asked | None = None) -> Receipt:
     """Run a plan, counted if need be, publish its output at once or not at all, and return the receipt.
+
+    `asked` is what the receipt says the run was asked for; without it that is read off the sum.
 
     Raises:
         WeightArithError: nothing is left behind, and what stood at the target is whole.
@@ -175,28 +178,33 @@ def carry_out(plan: Plan, run: Run | None = None, *, recipe: str = "") -> Receip
     plan = with_counts(plan, run)
     with staged(plan.output.path, needed=plan.write_bytes, overwrite=plan.output.overwrite) as stage:
         outcome = execute(plan, stage, device=run.device, threads=run.threads, progress=run.progress)
-        _write_sidecars(plan, stage)
-        receipt = write_receipt(plan, outcome, recipe=recipe)
+        beside = _sidecars(plan)
+        for name, content in beside.items():
+            write_small(stage / name, content)
+        receipt = write_receipt(plan, outcome, asked=asked or asked_by(plan), beside=beside)
         write_small(stage / receipt_path(plan.output.path).name, to_bytes(receipt))
     return receipt
 
 
-def _write_sidecars(plan: Plan, stage: Path) -> None:
+def asked_by(plan: Plan) -> Asked:
+    """Return what a plan was asked for as far as its sum tells: a recipe that makes the same, if one does."""
+    written = recipe_of(plan.total, plan.output, plan.policy)
+    if written is None:
+        return Asked()
+    return Asked(written.text, names=written.names, inputs=written.inputs, directions=written.directions)
+
+
+def _sidecars(plan: Plan) -> dict[str, bytes]:
+    """Return the small files that go beside the weights, by name."""
     dtype = _config_dtype(plan)
-    for path in plan.copies:
-        _write_small(stage, path.name, path.read_bytes(), dtype)
-    for name, content in plan.written.items():
-        _write_small(stage, name, content, dtype)
+    given = {path.name: path.read_bytes() for path in plan.copies} | dict(plan.written)
+    if dtype is not None and CONFIG in given:
+        given[CONFIG] = config_with_dtype(given[CONFIG], dtype.name)
     if plan.output.path.suffix != ".safetensors":
         index = index_of(plan.files, "model" if plan.kind == "checkpoint" else "vector")
         if index is not None:
-            write_small(stage / index[0], index[1])
-
-
-def _write_small(stage: Path, name: str, content: bytes, dtype: DType | None) -> None:
-    if name == CONFIG and dtype is not None:
-        content = config_with_dtype(content, dtype.name)
-    write_small(stage / name, content)
+            given[index[0]] = index[1]
+    return given
 
 
 def _config_dtype(plan: Plan) -> DType | None:

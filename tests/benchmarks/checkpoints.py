@@ -57,7 +57,7 @@ SIZES = {
 def write_models(size: Size, folder: Path) -> None:
     """Write the folders `base`, `a`, `b` and `adapter` into `folder`."""
     for model in (BASE, *TUNINGS):
-        _write_model(size, folder / model, model)
+        write_model(size, folder / model, model)
     _write_adapter(size, folder / ADAPTER)
 
 
@@ -127,7 +127,8 @@ def _shards(shapes: Shapes, most: int) -> list[dict[str, tuple[int, ...]]]:
     return shards
 
 
-def _write_model(size: Size, folder: Path, model: str) -> None:
+def write_model(size: Size, folder: Path, model: str) -> None:
+    """Write one model, the base or a fine-tune of it."""
     folder.mkdir(parents=True)
     shards = _shards(shapes_of(size), size.shard_bytes)
     weight_map: dict[str, str] = {}

@@ -45,6 +45,8 @@ TELLING = {
 }
 STEERING = ("chat", "contrast", "data", "demo", "evaluate", "generate", "report", "sweep", "train")
 """Commands that load a network, tried beside the parts that do their work."""
+LOCKING = ("lock", "pull", "reproduce", "verify")
+"""Commands about bytes, tried in test_locking.py."""
 MERGEKIT = """\
 merge_method: linear
 models: [{model: base, parameters: {weight: 1}}, {model: finetuned, parameters: {weight: 3}}]
@@ -62,7 +64,7 @@ def folder(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_command_is_tried_here() -> None:
-    assert sorted((*WRITING, *READING, *TELLING, *STEERING)) == COMMANDS
+    assert sorted((*WRITING, *READING, *TELLING, *STEERING, *LOCKING)) == COMMANDS
 
 
 @pytest.mark.usefixtures("folder")

@@ -175,7 +175,7 @@ def test_merge_shows_the_call_and_inspect_what_was_written(run: Run, tiny: Tiny)
     assert words in run("inspect", tiny.base.parent / "v.safetensors").stdout
     receipt = json.loads((tiny.base.parent / "v.weightarith.json").read_text())
     assert "r.yaml" not in json.dumps(receipt["ledger"])
-    assert {each["label"] for each in receipt["inputs"]} == {"base", "v", "w", "ad"}
+    assert {each["label"] for each in receipt["inputs"]} == {"base", "v", "w", "ad", "r"}
 
 
 def test_a_recipe_and_python_make_the_same_bytes(run: Run, tiny: Tiny) -> None:

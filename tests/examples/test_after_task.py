@@ -25,11 +25,9 @@ COMMANDS = [
     for block in re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     for line in block.splitlines()
 ]
-SHORT = {
-    "train": ["--epochs", "2", "--patience", "0"],
-    "contrast": ["--epochs", "2", "--patience", "0"],
-}
-"""What is cut from a command, for a training of a few steps."""
+TRAININGS = ("train", "contrast")
+LENGTHS = ("--epochs", "--steps", "--patience")
+"""Options that are cut from a training, for one of a few steps."""
 SUITE = """\
 weightarith_suite: 1
 name: small
@@ -62,10 +60,12 @@ def shortened(command: list[str]) -> list[str]:
     if "--suite" in command:
         at = command.index("--suite") + 1
         words = [*command[:at], "small.yaml", *command[at + 1 :]]
-    for option in SHORT.get(command[0], [])[::2]:
+    if command[0] not in TRAININGS:
+        return words
+    for option in filter(words.__contains__, LENGTHS):
         at = words.index(option)
         del words[at : at + 2]
-    return [*words, "--steps", "6"] if command[0] in SHORT else words
+    return [*words, "--steps", "6"]
 
 
 def added(folder: Path, name: str) -> Doubles:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.tensorfile.blobs import blob, entry, small, written
 from weightarith.errors import InvalidFileError, StorageError
+from weightarith.tensorfile import reader
 from weightarith.tensorfile.header import read_header
 from weightarith.tensorfile.model import Stored
 from weightarith.tensorfile.reader import OpenFile, read_bytes, stamp_of
@@ -214,3 +215,11 @@ def test_a_stamp_is_the_same_from_a_descriptor_and_from_stat(tmp_path: Path) -> 
     path = written(tmp_path, small())
     with path.open("rb") as file:
         assert stamp_of(file.fileno()) == stamp_of(path.stat()) == read_header(path).stamp
+
+
+def test_of_files_on_the_disk_nobody_asks_what_will_be_read(tmp_path: Path) -> None:
+    file = read_header(written(tmp_path, small()))
+    needed = iter([[Stored(file, file.tensors["a"])]])
+    with reader.opened([file], needed) as files:
+        assert type(files[id(file)]) is OpenFile
+    assert next(needed, None) is not None

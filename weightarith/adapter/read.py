@@ -8,7 +8,7 @@ Hu et al. (2022), "LoRA", section 4.1, https://arxiv.org/abs/2106.09685
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from weightarith.tensorfile.header import read_header
 from weightarith.tensorfile.model import Stored, TensorFile
 from weightarith.tensorfile.sniff import shown
 
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _FACTOR = re.compile(r"(?P<module>.+)\.(?:lora_(?P<side>[AB])\.weight|lora_embedding_(?P<embedding>[AB]))")
 
 
@@ -47,18 +48,22 @@ class _Sides:
     embedding: bool
 
 
-def read_adapter(folder: Path) -> AdapterContents:
+def read_adapter(folder: Path, header: Callable[[], TensorFile] | None = None) -> AdapterContents:
     """Return the displacements and trained weights in the PEFT LoRA folder `folder`, by headers only.
+
+    Args:
+        folder: with adapter_config.json in it.
+        header: reads that of the weights, where they do not lie in the folder.
 
     Raises:
         InvalidFileError: a file is missing or malformed, a factor stands alone, or has another rank than
             configured.
         UnsupportedError: no LoRA, a variant that is no plain product, a pickle, or a tensor not understood.
     """
-    config, weights = folder / "adapter_config.json", folder / "adapter_model.safetensors"
-    _expect_files(folder, config, weights)
+    config, weights = folder / "adapter_config.json", folder / ADAPTER_WEIGHTS
+    _expect_files(folder, (config,) if header is not None else (config, weights))
     settings = read_settings(config)
-    file = read_header(weights)
+    file = header() if header is not None else read_header(weights)
     pairs, others = _sort(file)
     factors = {
         f"{module}.weight": _factored(file, settings, module, sides) for module, sides in pairs.items()
@@ -69,18 +74,18 @@ def read_adapter(folder: Path) -> AdapterContents:
     return AdapterContents(factors, replaced, copies, settings.raw, file)
 
 
-def _expect_files(folder: Path, config: Path, weights: Path) -> None:
-    if not weights.exists() and (folder / "adapter_model.bin").exists():
+def _expect_files(folder: Path, files: Iterable[Path]) -> None:
+    missing = [needed for needed in files if not needed.exists()]
+    if folder / ADAPTER_WEIGHTS in missing and (folder / "adapter_model.bin").exists():
         raise UnsupportedError(
             f"{shown(folder / 'adapter_model.bin')} is a pickle, which is never loaded here",
             hint="load it once with PEFT, in an isolated place, and save_pretrained() it as safetensors",
         )
-    for needed in (config, weights):
-        if not needed.exists():
-            raise InvalidFileError(
-                f"{shown(folder)} is an adapter without {quoted(needed.name)}",
-                hint="finish the download, or save it again",
-            )
+    for needed in missing:
+        raise InvalidFileError(
+            f"{shown(folder)} is an adapter without {quoted(needed.name)}",
+            hint="finish the download, or save it again",
+        )
 
 
 def _sort(file: TensorFile) -> tuple[dict[str, _Sides], list[str]]:

@@ -16,14 +16,18 @@ from types import FrameType
 import click
 
 from weightarith.cli.arithmetic import add, apply, diff, scale
+from weightarith.cli.auditing import audit
 from weightarith.cli.chatting import chat
 from weightarith.cli.checking import check
+from weightarith.cli.comparing import compare
 from weightarith.cli.compressing import compress
 from weightarith.cli.demoing import demo
 from weightarith.cli.evaluating import evaluate
+from weightarith.cli.locking import lock, pull, reproduce, verify
 from weightarith.cli.looking import inspect
 from weightarith.cli.making import data, generate
 from weightarith.cli.operating import abliterate, dare, operators, project, reject, trim
+from weightarith.cli.publishing import push
 from weightarith.cli.recipes import convert, explain, merge
 from weightarith.cli.reporting import report
 from weightarith.cli.sweeping import sweep
@@ -61,7 +65,8 @@ def cli(ctx: click.Context) -> None:
     is a PEFT LoRA folder, read as the change it makes. What is in the Hub's cache is named hf://org/name.
 
     Exit codes: 0 done, 2 usage or recipe, 3 damaged input, 4 inputs that do not fit, 5 unsafe or existing
-    output, 6 disk, 7 locked, 8 Hub, 10 unsupported input, 130 and 143 interrupted, 1 a bug.
+    output, 6 disk, 7 locked, 8 Hub, 9 not what a receipt or a lock says, 10 unsupported input, 130 and 143
+    interrupted, 1 a bug.
     """
     if ctx.invoked_subcommand not in _SHORT:
         gc.enable()
@@ -69,15 +74,16 @@ def cli(ctx: click.Context) -> None:
 
 _SHORT = frozenset((
     "diff", "scale", "add", "project", "reject", "trim", "dare", "compress", "apply", "abliterate", "merge",
-    "explain", "convert", "operators", "inspect", "check",
+    "explain", "convert", "operators", "inspect", "compare", "check", "lock", "pull", "verify", "reproduce",
+    "push",
 ))  # fmt: skip
 """Commands whose garbage lives to their end: what they make is no cycle, and looking for some takes time."""
 
 
 for _command in (
     diff, scale, add, project, reject, trim, dare, compress, apply, abliterate, merge, explain, convert,
-    operators, inspect, check, data, generate, train, contrast, evaluate, sweep, chat, report,
-    demo,
+    operators, inspect, compare, check, audit, lock, push, pull, verify, reproduce, data, generate, train,
+    contrast, evaluate, sweep, chat, report, demo,
 ):  # fmt: skip
     cli.add_command(_command)
 

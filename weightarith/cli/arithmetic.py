@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weightarith.cli.options import Coefficient, WithNegativeNumbers, Writing, writing
+from weightarith.cli.options import Coefficient, WithNegativeNumbers, Writing, streaming, writing
 
 if TYPE_CHECKING:
     from weightarith.algebra import Sum
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("a")
 @click.argument("b")
+@streaming
 @writing()
-def diff(a: str, b: str, writing: Writing) -> None:
+def diff(a: str, b: str, stream: bool, writing: Writing) -> None:
     """Write the vector A − B: adding it to B gives A.
 
     A task vector is fine-tune − base, a steering vector positive − negative. A and B are two models, or each
@@ -29,7 +30,7 @@ def diff(a: str, b: str, writing: Writing) -> None:
     from weightarith.provenance import reversed_sign
 
     first, second = labels_for([a, b])
-    left, right = opened(a, first), opened(b, second)
+    left, right = opened(a, first, stream=stream), opened(b, second, stream=stream)
     expect_one_kind(left, right)
     warn(reversed_sign(left.source, right.source))
     write(left - right, writing, meaning=f"v = {first} − {second}: adding v to {second} gives {first}")
@@ -38,8 +39,9 @@ def diff(a: str, b: str, writing: Writing) -> None:
 @click.command(cls=WithNegativeNumbers)
 @click.argument("vector")
 @click.argument("factor", metavar="K", type=Coefficient())
+@streaming
 @writing()
-def scale(vector: str, factor: Fraction, writing: Writing) -> None:
+def scale(vector: str, factor: Fraction, stream: bool, writing: Writing) -> None:
     """Write the vector K·VECTOR.
 
     VECTOR is a vector file or folder, or an adapter folder. K is an exact decimal or fraction, negative ones
@@ -49,13 +51,14 @@ def scale(vector: str, factor: Fraction, writing: Writing) -> None:
     from weightarith.cli.talk import write
 
     (label,) = labels_for([vector])
-    write(factor * opened_vector(vector, label), writing)
+    write(factor * opened_vector(vector, label, stream=stream), writing)
 
 
 @click.command()
 @click.argument("vectors", metavar="VECTOR VECTOR...", nargs=-1, required=True)
+@streaming
 @writing()
-def add(vectors: tuple[str, ...], writing: Writing) -> None:
+def add(vectors: tuple[str, ...], stream: bool, writing: Writing) -> None:
     """Write the sum of two or more vectors.
 
     Each VECTOR is a vector file or folder, or an adapter folder.
@@ -66,9 +69,8 @@ def add(vectors: tuple[str, ...], writing: Writing) -> None:
 
     if len(vectors) < 2:
         raise click.UsageError("add takes two or more vectors")
-    leaves = [
-        opened_vector(text, label) for text, label in zip(vectors, labels_for(list(vectors)), strict=True)
-    ]
+    labels = labels_for(list(vectors))
+    leaves = [opened_vector(text, label, stream=stream) for text, label in zip(vectors, labels, strict=True)]
     write(collect(term for leaf in leaves for term in leaf.terms), writing)
 
 
@@ -79,8 +81,9 @@ def add(vectors: tuple[str, ...], writing: Writing) -> None:
     "--strength", type=Coefficient(), default="1", show_default=True, metavar="K",
     help="What the vector is multiplied by: an exact decimal or fraction, negative ones included.",
 )  # fmt: skip
+@streaming
 @writing(encoding=False)
-def apply(base: str, vector: str, strength: Fraction, writing: Writing) -> None:
+def apply(base: str, vector: str, strength: Fraction, stream: bool, writing: Writing) -> None:
     """Write the model BASE + K·VECTOR.
 
     It has the config and the tokenizer of BASE. VECTOR is a vector file or folder, or an adapter folder
@@ -92,8 +95,8 @@ def apply(base: str, vector: str, strength: Fraction, writing: Writing) -> None:
     from weightarith.provenance import foreign_base
 
     first, second = labels_for([base, vector])
-    model = opened_model(base, first)
-    change = opened_vector(vector, second, base=model)
+    model = opened_model(base, first, stream=stream)
+    change = opened_vector(vector, second, base=model, stream=stream)
     warn(foreign_base(change.source, model.source))
     total: Sum = model + strength * change
     write(total, writing)

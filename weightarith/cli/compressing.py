@@ -121,7 +121,7 @@ def _carry_out(job: Job, writing: Writing) -> None:
         warn(*found["warnings"])
         if not writing.dry_run:
             with progress(laid.write_bytes) as moved:
-                write(job, done, laid, found, threads=writing.threads, progress=moved)
+                found = write(job, done, laid, found, threads=writing.threads, progress=moved)
     if writing.as_json:
         print_json({"output": str(job.goal.path), **found})
     _say(job, done, laid, found, writing)

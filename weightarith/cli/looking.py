@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from weightarith.cli.options import streaming
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,6 +25,7 @@ DEEPEST = 20
 
 @click.command()
 @click.argument("thing", metavar="X")
+@streaming
 @click.option("--headers", is_flag=True, help="Read headers only, and print no norms.")
 @click.option("--tensors", is_flag=True, help="Print a line for each tensor, too.")
 @click.option(
@@ -30,7 +33,7 @@ DEEPEST = 20
     help="Worker threads; by default one a core, at most 16.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print everything, each tensor included, as JSON.")
-def inspect(thing: str, headers: bool, tensors: bool, threads: int, as_json: bool) -> None:
+def inspect(thing: str, stream: bool, headers: bool, tensors: bool, threads: int, as_json: bool) -> None:
     """Print what a model or a vector holds.
 
     X is a model, a vector or an adapter. What is shown is its dtypes, shapes and sizes, where it comes from,
@@ -40,7 +43,7 @@ def inspect(thing: str, headers: bool, tensors: bool, threads: int, as_json: boo
     from weightarith.cli.summary import print_summary, print_tensors
     from weightarith.cli.terminal import print_json
 
-    source = opened(thing, thing).source
+    source = opened(thing, thing, stream=stream).source
     measured = {} if headers else _norms(source, threads)
     _warn_nonfinite(measured)
     found = _findings(source, measured)
@@ -79,7 +82,7 @@ def _findings(source: Source, measured: dict[str, Norm]) -> dict[str, Any]:
 
     tensors = _tensors(source, measured)
     found: dict[str, Any] = {
-        "path": str(source.path),
+        "path": str(source.origin) if source.streams and source.origin else str(source.path),
         "kind": source.kind,
         "files": {file.path.name: file.stamp.size for file in source.files},
         "dtypes": _dtypes(source),

@@ -8,7 +8,7 @@ from weightarith.algebra import Checkpoint, Leaf, Vector
 from weightarith.cli.terminal import escaped
 from weightarith.errors import RecipeError, quoted
 from weightarith.hub import locate
-from weightarith.store import open_source
+from weightarith.store import open_source, open_streamed
 
 SUFFIX = ".safetensors"
 COMMON = ("model", "vector", "adapter_model")
@@ -33,19 +33,19 @@ def _short(text: str) -> str:
     return name or text
 
 
-def opened(text: str, label: str) -> Leaf:
-    """Return a model, vector or adapter, whichever `text` is."""
-    source = open_source(locate(text))
+def opened(text: str, label: str, *, stream: bool = False) -> Leaf:
+    """Return a model, vector or adapter, whichever `text` is; with `stream` its weights stay on the Hub."""
+    source = open_streamed(text) if stream else open_source(locate(text))
     return Checkpoint(source, label) if source.kind == "checkpoint" else Vector(source, label)
 
 
-def opened_model(text: str, label: str) -> Checkpoint:
+def opened_model(text: str, label: str, *, stream: bool = False) -> Checkpoint:
     """Return the model at `text`.
 
     Raises:
         RecipeError: it is a vector or an adapter.
     """
-    leaf = opened(text, label)
+    leaf = opened(text, label, stream=stream)
     if not isinstance(leaf, Checkpoint):
         raise RecipeError(
             f"{quoted(text)} is {described(leaf)}, expected a model",
@@ -54,13 +54,13 @@ def opened_model(text: str, label: str) -> Checkpoint:
     return leaf
 
 
-def opened_vector(text: str, label: str, base: Checkpoint | None = None) -> Vector:
+def opened_vector(text: str, label: str, base: Checkpoint | None = None, *, stream: bool = False) -> Vector:
     """Return the vector or adapter at `text`, trained on `base` where that matters.
 
     Raises:
         RecipeError: it is a model.
     """
-    leaf = opened(text, label)
+    leaf = opened(text, label, stream=stream)
     if not isinstance(leaf, Vector):
         raise RecipeError(
             f"{quoted(text)} is {described(leaf)}, expected a vector or an adapter",

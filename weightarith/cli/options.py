@@ -134,6 +134,12 @@ def writing(
     return decorate
 
 
+streaming = click.option(
+    "--stream", is_flag=True,
+    help="Read what is on the Hub from there, as it is needed, and download no weights.",
+)  # fmt: skip
+
+
 class DataFile(click.ParamType[Path]):
     """A file of training data, or one that ships with the package: `arithmetic:train`."""
 

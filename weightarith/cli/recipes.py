@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from weightarith.cli.options import Writing, writing
+from weightarith.cli.options import Writing, streaming, writing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from weightarith.engine.plan import Plan
+    from weightarith.lock import Held
+    from weightarith.operators.operator import Operator
+    from weightarith.receipt import Asked
     from weightarith.recipe import Recipe
+    from weightarith.recipe.inputs import Given
 
 
 def _params(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
@@ -43,8 +50,17 @@ _operators = click.option(
 @_recipe
 @_parameters
 @_operators
+@click.option("--locked", is_flag=True, help="Refuse inputs that are not those of the recipe's lock.")
+@click.option(
+    "--lock", type=click.Path(path_type=Path), metavar="FILE",
+    help="The lock, where it is not beside the recipe; it goes with --locked.",
+)  # fmt: skip
+@streaming
 @writing(output_required=False)
-def merge(recipe: Path, params: dict[str, str], files: tuple[Path, ...], writing: Writing) -> None:
+def merge(
+    recipe: Path, params: dict[str, str], files: tuple[Path, ...], locked: bool, lock: Path | None,
+    stream: bool, writing: Writing,
+) -> None:  # fmt: skip
     """Run a recipe.
 
     RECIPE is a YAML file of named inputs and one expression of them, such as base + 1.5·(pos − neg). Paths
@@ -54,18 +70,28 @@ def merge(recipe: Path, params: dict[str, str], files: tuple[Path, ...], writing
     from weightarith.cli.talk import with_overrides, write_output
     from weightarith.cli.terminal import warn
 
-    read = _loaded(recipe, params, files)
+    if lock is not None and not locked:
+        raise click.UsageError("--lock goes with --locked")
+    if locked and stream:
+        raise click.UsageError("--locked holds whole files against the lock, and --stream fetches none")
+    operators = _opened(files)
+    held = _held(recipe, lock, operators) if locked else None
+    read = _loaded(recipe, params, operators, held.places if held is not None else {}, stream=stream)
     warn(*read.warnings)
     output = with_overrides(read.output, writing)
-    write_output(read.total, output, writing, policy=read.policy, recipe=read.text)
+    asked = _asked(read, params, files, held.sha256 if held is not None else {})
+    write_output(read.total, output, writing, policy=read.policy, asked=asked)
 
 
 @click.command()
 @_recipe
 @_parameters
 @_operators
+@streaming
 @click.option("--json", "as_json", is_flag=True, help="Print what becomes of every tensor as JSON.")
-def explain(recipe: Path, params: dict[str, str], files: tuple[Path, ...], as_json: bool) -> None:
+def explain(
+    recipe: Path, params: dict[str, str], files: tuple[Path, ...], stream: bool, as_json: bool
+) -> None:
     """Print what a recipe does to every tensor.
 
     That is the coefficient of every input in it; only headers are read. Tensors that get the same are one
@@ -75,7 +101,7 @@ def explain(recipe: Path, params: dict[str, str], files: tuple[Path, ...], as_js
     from weightarith.engine.build import build_plan
     from weightarith.engine.settings import Output
 
-    read = _loaded(recipe, params, files)
+    read = _loaded(recipe, params, _opened(files), {}, stream=stream)
     plan = build_plan(read.total, read.output or Output(Path("result")), policy=read.policy)
     warn(*read.warnings, *plan.warnings)
     if as_json:
@@ -97,11 +123,41 @@ def convert(document: Path) -> None:
     click.echo(converted(document), nl=False)
 
 
-def _loaded(recipe: Path, params: dict[str, str], files: tuple[Path, ...]) -> Recipe:
-    from weightarith.mergekit import load_recipe
+def _opened(files: tuple[Path, ...]) -> list[Operator]:
     from weightarith.operators.outside import load_operators
 
-    return load_recipe(recipe, params, operators=[each for file in files for each in load_operators(file)])
+    return [each for file in files for each in load_operators(file)]
+
+
+def _held(recipe: Path, lock: Path | None, operators: list[Operator]) -> Held:
+    """Return the inputs of a recipe as they are locked."""
+    from weightarith.cli.terminal import progress
+    from weightarith.lock import bytes_held, held, lock_path, read_lock
+
+    path = lock or lock_path(recipe)
+    found = read_lock(path)
+    with progress(bytes_held(found)) as moved:
+        return held(recipe, found, str(path), operators=operators, progress=moved)
+
+
+def _asked(
+    read: Recipe, params: dict[str, str], files: tuple[Path, ...], hashes: Mapping[Path, str]
+) -> Asked:
+    """Return what the receipt says that the run was asked for."""
+    from weightarith.receipt import Asked
+
+    operators = {file.name: sha256(file.read_bytes()).hexdigest() for file in files}
+    inputs, directions = tuple(read.inputs.values()), tuple(read.directions.values())
+    return Asked(read.text, params, operators, inputs=inputs, directions=directions, sha256=hashes)
+
+
+def _loaded(
+    recipe: Path, params: dict[str, str], operators: list[Operator], places: Mapping[str, Given], *,
+    stream: bool,
+) -> Recipe:  # fmt: skip
+    from weightarith.mergekit import load_recipe
+
+    return load_recipe(recipe, params, operators=operators, given=places, stream=stream)
 
 
 def _print(plan: Plan, expression: str) -> None:

@@ -12,7 +12,8 @@ from weightarith.cli.options import Writing
 from weightarith.cli.terminal import counted, escaped, print_json, printable, progress, size, tell, warn
 from weightarith.engine.plan import Plan
 from weightarith.engine.settings import UNNAMED, Output, Policy
-from weightarith.receipt import Receipt, counts
+from weightarith.engine.twins import bytes_afar
+from weightarith.receipt import Asked, Receipt, counts
 from weightarith.saving import (
     REALISED_ENOUGH,
     Run,
@@ -35,7 +36,7 @@ def write(total: Linear, writing: Writing, *, meaning: str = "") -> None:
 
 def write_output(
     total: Linear, output: Output, writing: Writing, *,
-    policy: Policy | None = None, recipe: str = "", meaning: str = "",
+    policy: Policy | None = None, asked: Asked | None = None, meaning: str = "",
 ) -> None:  # fmt: skip
     """Plan, run and report."""
     plan = draw(collect(total.terms), output, policy=policy)
@@ -43,13 +44,14 @@ def write_output(
     if writing.dry_run:
         _say_plan(plan, as_json=writing.as_json)
         return
+    _say_streaming(plan)
     _say_compiling(plan)
     if plan.uncounted:
         tell("counting the elements that are not zero")
         with progress(plan.counting_bytes) as moved:
             plan = with_counts(plan, Run(writing.device, writing.threads, moved))
     with progress(plan.read_bytes + plan.write_bytes) as moved:
-        receipt = carry_out(plan, Run(writing.device, writing.threads, moved), recipe=recipe)
+        receipt = carry_out(plan, Run(writing.device, writing.threads, moved), asked=asked)
     _say_receipt(plan, receipt, as_json=writing.as_json, meaning=meaning)
 
 
@@ -61,6 +63,17 @@ def _say_compiling(plan: Plan) -> None:
         tell("compiling the kernels for this processor, once (a few seconds)")
 
 
+def _say_streaming(plan: Plan) -> None:
+    """Announce what comes from the Hub, and what need not."""
+    if any(file.afar is not None for file in plan.inputs):
+        tell(f"reading {size(bytes_afar(plan))} from the Hub")
+    if plan.spared:
+        tell(
+            f"{counted(len(plan.spared), 'tensor')} not read: the files are the same on both sides, "
+            "and the difference is 0"
+        )
+
+
 def _say_plan(plan: Plan, *, as_json: bool) -> None:
     if as_json:
         found = {
@@ -70,6 +83,8 @@ def _say_plan(plan: Plan, *, as_json: bool) -> None:
             "read_bytes": plan.read_bytes,
             "write_bytes": plan.write_bytes,
             "counting_bytes": plan.counting_bytes,
+            "hub_bytes": bytes_afar(plan),
+            "not_read": list(plan.spared),
             "files": {file.name: file.size for file in plan.files},
             **beside(plan),
             "counts": counts(plan),
@@ -78,6 +93,7 @@ def _say_plan(plan: Plan, *, as_json: bool) -> None:
         print_json(found)
         return
     click.echo(f"would write {printable(str(plan.output.path))}: {plan.total}")
+    _say_streaming(plan)
     most = "at most " if plan.uncounted else ""
     written = f"{most}{size(plan.write_bytes)}"
     click.echo(f"  {plan.kind}, {_counted(plan)}; reads {size(plan.read_bytes)}, writes {written}")

@@ -112,8 +112,7 @@ def _publish(
         if discard_models and plan.settings.kind == "full":
             for side in SIDES:
                 shutil.rmtree(stage / side)
-        names = sorted(path.name for path in stage.iterdir())
-        write_small(stage / RECEIPT, receipt_of("run", plan.start, *names))
+        write_small(stage / RECEIPT, receipt_of("run", plan.start, stage))
 
 
 def _fitted(

@@ -25,6 +25,7 @@ from weightarith.kernels.accounts import ACCOUNTS, CHANGED, CROSS, INTENDED, REA
 from weightarith.kernels.formats import F64
 from weightarith.kernels.fused import Forms
 from weightarith.kernels.linear import CODES, NO_ANCHOR, Terms, combine, terms, values
+from weightarith.kernels.paired import Paired, paired
 from weightarith.operators.election import Election
 from weightarith.operators.field import Product, row_length
 from weightarith.operators.statistics import PAIRED, on_host
@@ -77,6 +78,12 @@ class Bench:
         found, nonfinite = self._filled(operands, start, count).unformed.products(count)
         self._expect_finite(nonfinite, operands)
         return found
+
+    def compared(self, operands: tuple[Settled, ...], start: int, count: int) -> Doubles | None:
+        """Return what `products` does where two rows are enough for it, summed in an order of its own."""
+        if not self.unformed(operands):
+            return None
+        return self._filled(operands, start, count).compared(count)
 
     def sizes_between(
         self, operands: tuple[Settled, ...], wanted: Mapping[int, tuple[float, float, Doubles]],
@@ -188,6 +195,14 @@ class Room:
     def unformed(self) -> Forms:
         """The forms as machine code takes them that never writes their numbers out."""
         return Forms(self.workspace, [form for form, _, _ in self._forms])
+
+    @cached_property
+    def _paired(self) -> Paired | None:
+        return paired([form for form, _, _ in self._forms])
+
+    def compared(self, count: int) -> Doubles | None:
+        """Return inner products, None where more than two rows are needed or not all is finite."""
+        return None if self._paired is None else self._paired.products(self.workspace, count)
 
     def values(self, number: int, start: int, out: Doubles) -> int:
         """Write elements of a form, its rows filled, to `out`; return how many are NaN or infinite."""

@@ -5,7 +5,7 @@ The cut depends on the output alone, so neither threads nor devices can change a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from threading import Lock
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from weightarith.engine.plan import BLOCK_BYTES, Job, Plan
 from weightarith.kernels.accounts import ACCOUNTS
+from weightarith.tensorfile.dtypes import DType
+from weightarith.tensorfile.model import Stored
 
 WHOLE = ("left", "right")  # jobs small enough to be made in one piece
 
@@ -59,6 +61,12 @@ def bundles_of(plan: Plan) -> list[tuple[Block, ...]]:
     return sorted(map(tuple, found.values()), key=lambda bundle: -prod(bundle[0].job.tensor_shape))
 
 
+def reading_order(plan: Plan) -> Iterator[tuple[Stored, ...]]:
+    """Yield what is read for one tensor after the other, as far as that is known, in the order of a run."""
+    yield from (bundle[0].job.stored for bundle in bundles_of(plan))
+    yield from (job.stored for job, _, _ in _placed(plan) if not job.bundled)
+
+
 def _placed(plan: Plan) -> Iterator[tuple[Job, int, int]]:
     """Yield every job, the number of its file (-1 for none) and where it begins there."""
     for number, file in enumerate(plan.files):
@@ -68,7 +76,12 @@ def _placed(plan: Plan) -> Iterator[tuple[Job, int, int]]:
 
 def block_elements(job: Job) -> int:
     """Return the elements of a full block of `job`."""
-    return max(job.count, 1) if job.action in WHOLE else BLOCK_BYTES // job.dtype.bits * 8
+    return max(job.count, 1) if job.action in WHOLE else elements_in_block(job.dtype)
+
+
+def elements_in_block(dtype: DType) -> int:
+    """Return the elements of a full block of what is not made in one piece."""
+    return BLOCK_BYTES // dtype.bits * 8
 
 
 def blocks_in(job: Job) -> int:
@@ -102,6 +115,14 @@ class Outcome:
     accounts: NDArray[np.float64]  # (jobs, ACCOUNTS)
 
 
+def checksum_of(digests: Sequence[bytes]) -> str:
+    """Return the checksum of a tensor from the XXH3-128 digests of its blocks.
+
+    It is that of its only block, else the digest of theirs.
+    """
+    return digests[0].hex() if len(digests) == 1 else xxhash.xxh3_128_hexdigest(b"".join(digests))
+
+
 class Tally:
     """What threads keep of the blocks of a plan, finished in any order."""
 
@@ -129,8 +150,5 @@ class Tally:
                 raise RuntimeError(f"{len(blocks) - len(finished)} blocks of tensor {number} were never made")
             for block in finished:
                 accounts[number] += block.account
-            digests = [block.digest for block in finished]
-            checksums.append(
-                digests[0].hex() if len(digests) == 1 else xxhash.xxh3_128_hexdigest(b"".join(digests))
-            )
+            checksums.append(checksum_of([block.digest for block in finished]))
         return Outcome(tuple(checksums), accounts)

@@ -13,6 +13,7 @@ from weightarith.engine.plan import Entry, Job, OutputFile, Plan
 from weightarith.engine.settings import Output, Policy
 from weightarith.engine.shards import output_file, output_files
 from weightarith.engine.sidecars import sidecars
+from weightarith.engine.twins import without_twins
 from weightarith.errors import RecipeError
 from weightarith.store.naming import NAMES, OWN
 from weightarith.tensorfile.encoded import KEY, encodings_text
@@ -54,6 +55,7 @@ def build_plan(
             draw_weight(drawing, name, found, frame, frame.anchor, output.dtype or frame.dtype(name))
         else:
             draw_displacement(drawing, name, shape, found, frame, output.dtype)
+    drawing.jobs, drawing.spared = without_twins(drawing.jobs)
     if output.encoding is not None:
         drawing.jobs = encoded(drawing.jobs, output.encoding, kept)
     said = _metadata(metadata or {}, drawing.jobs, frame)
@@ -98,6 +100,7 @@ def _finish(
         comparisons=tuple(drawing.comparisons), ledger=tuple(drawing.ledger), inputs=_files_read(jobs),
         copies=beside.copies, written=beside.written,
         anchor=anchor.label if anchor is not None and kind == "checkpoint" else "", warnings=warnings,
+        spared=drawing.spared,
         uncounted=not counted and any(job.encoding == "sparse" for job in drawing.jobs),
     )  # fmt: skip
 

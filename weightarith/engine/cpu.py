@@ -52,7 +52,7 @@ def run(plan: Plan, inputs: Inputs, outputs: Outputs, *, threads: int, progress:
         states = survey(plan, Bench(inputs, plan.policy)) if bundles else {}
         workers = [_Worker(plan, inputs, outputs, factors, tally, states) for _ in range(threads)]
         pieces: Iterator[Block | tuple[Block, ...]] = chain(bundles, blocks_of(plan))
-        share_out(pieces, workers, lambda: progress(tally.moved))
+        share_out(pieces, workers, lambda: progress(tally.moved), inputs.abandon)
     return tally.outcome()
 
 

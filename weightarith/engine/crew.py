@@ -10,7 +10,10 @@ Piece = TypeVar("Piece")
 
 
 def share_out(
-    pieces: Iterator[Piece], workers: Sequence[Callable[[Piece], None]], watch: Callable[[], None]
+    pieces: Iterator[Piece],
+    workers: Sequence[Callable[[Piece], None]],
+    watch: Callable[[], None],
+    abandon: Callable[[], None] = lambda: None,
 ) -> None:
     """Have every piece done by one of the workers, each of them in a thread of its own.
 
@@ -18,6 +21,7 @@ def share_out(
         pieces: what is to be done, handed out in order; after the first error no further one is.
         workers: what does a piece; only its own thread ever calls it.
         watch: called ten times a second from the calling thread, and once more at the end.
+        abandon: called where this thread is interrupted, so that no worker waits for what may take long.
 
     Raises:
         BaseException: the first error of any worker.
@@ -31,6 +35,9 @@ def share_out(
             while thread.is_alive():
                 thread.join(0.1)
                 watch()
+    except BaseException:
+        abandon()
+        raise
     finally:
         share.stopped.set()
         for thread in threads:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from weightarith.engine.blocks import Outcome
+from weightarith.engine.blocks import Outcome, reading_order
 from weightarith.engine.files import Inputs, Outputs
 from weightarith.engine.plan import Plan
 from weightarith.errors import RecipeError, quoted
@@ -28,7 +28,7 @@ def execute(
     """
     workers = _workers(threads)
     chosen = choose(device, plan.dense_bytes)
-    with Inputs(plan.inputs) as inputs, Outputs(folder, plan.files) as outputs:
+    with Inputs(plan.inputs, reading_order(plan)) as inputs, Outputs(folder, plan.files) as outputs:
         if chosen == "cpu":
             from weightarith.engine import cpu
 
@@ -56,7 +56,7 @@ def count_nonzeros(
         WeightArithError: see the engines.
     """
     chosen, workers = choose(device, plan.dense_bytes), _workers(threads)
-    with Inputs(plan.inputs) as inputs:
+    with Inputs(plan.inputs, reading_order(plan)) as inputs:
         if chosen == "cpu":
             from weightarith.engine import cpu
 

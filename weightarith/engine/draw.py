@@ -30,6 +30,7 @@ class Drawing:
     jobs: list[Job] = field(default_factory=list)
     comparisons: list[Job] = field(default_factory=list)
     ledger: list[Entry] = field(default_factory=list)
+    spared: tuple[str, ...] = ()
 
 
 def draw_weight(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from weightarith.kernels.encodings import Doubles, decode_block
 from weightarith.store import Encoded
 from weightarith.store.stage import disk_error
 from weightarith.tensorfile.model import Stored, TensorFile
-from weightarith.tensorfile.reader import OpenFile
+from weightarith.tensorfile.reader import FarFile, opened
 
 WINDOW = 8 << 20
 """Bytes of an output that the disk is told to begin with at a time (8 MiB)."""
@@ -42,11 +42,11 @@ def _sync_file_range() -> Any:
 
 
 class Inputs:
-    """Every input file of a plan, open for reading."""
+    """Every input file of a plan, open for reading; `needed` as for `tensorfile.reader.opened`."""
 
-    def __init__(self, files: Iterable[TensorFile]) -> None:
+    def __init__(self, files: Iterable[TensorFile], needed: Iterable[Sequence[Stored]] = ()) -> None:
         with ExitStack() as stack:
-            self._open = {id(file): stack.enter_context(OpenFile(file)) for file in files}
+            self._open = stack.enter_context(opened(files, needed))
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Inputs:
@@ -60,6 +60,12 @@ class Inputs:
     def read(self, stored: Stored, start: int, buffer: memoryview) -> None:
         """Fill `buffer` with the bytes of a tensor, from its byte `start` on."""
         self._open[id(stored.file)].read_into(buffer, stored.info.start + start)
+
+    def abandon(self) -> None:
+        """Have whoever waits for bytes from afar wait no longer: it gets an error."""
+        for file in self._open.values():
+            if isinstance(file, FarFile):
+                file.abandon()
 
     def check_unchanged(self) -> None:
         """Raise InvalidFileError if a file was written to since its header was read."""

@@ -270,6 +270,7 @@ class Plan:
     written: Mapping[str, bytes] = field(default_factory=dict)  # those of them that are not, by name
     anchor: str = ""  # label of the checkpoint the change is added to
     warnings: tuple[str, ...] = field(default=())
+    spared: tuple[str, ...] = ()  # tensors that are zero and not read: both sides lie in equal files
     uncounted: bool = False  # whether sparse tensors have room for every element, their own not counted yet
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -17,7 +17,7 @@ from weightarith.engine.devices import cores
 from weightarith.engine.files import Inputs
 from weightarith.engine.plan import Form, Group, Job, Node, Operand, Plan
 from weightarith.engine.settings import Output, Policy
-from weightarith.engine.settle import NodeField, settle
+from weightarith.engine.settle import NodeField, States, settle
 from weightarith.engine.survey import survey
 from weightarith.operators.field import Field, Mixed
 from weightarith.operators.operator import Operator
@@ -52,26 +52,48 @@ def visit(
     Raises:
         WeightArithError: see the engines, and `look`.
     """
+
+    def at(job: Job, bench: Bench, states: States) -> Seen:
+        name = _name(job)
+        settled = settle(_alone(job), name, job.tensor_shape, bench, states)
+        return look(NodeField(_node(name), job.tensor_shape, (settled,), bench))
+
+    return go_through(plan, lambda job: job.action != "right", at, threads, progress)
+
+
+def go_through(
+    plan: Plan,
+    wanted: Callable[[Job], bool],
+    at: Callable[[Job, Bench, States], Seen],
+    threads: int,
+    progress: Callable[[int], None],
+) -> dict[str, Seen]:
+    """Return what `at` finds at each job that is wanted, by name of the tensor, the largest first."""
     found: dict[str, Seen] = {}
     done = [0]
     keep_freed_memory()
-    with Inputs(plan.inputs) as inputs, one_thread_each():
+    jobs = [job for file in plan.files for job in file.jobs if wanted(job)]
+    jobs.sort(key=lambda job: -prod(job.tensor_shape))  # no thread is to be left alone with a large one
+    needed = (job.stored for job in jobs)
+    with Inputs(plan.inputs, needed) as inputs, one_thread_each():
         states = survey(plan, Bench(inputs, plan.policy))
 
         def worker(bench: Bench) -> Callable[[Job], None]:
             def work(job: Job) -> None:
-                name = job.name.removesuffix("::B")
-                settled = settle(_alone(job), name, job.tensor_shape, bench, states)
-                found[name] = look(NodeField(_node(name), job.tensor_shape, (settled,), bench))
+                found[_name(job)] = at(job, bench, states)
                 bench.clear()
                 done[0] += job.read_bytes
 
             return work
 
         workers = [worker(Bench(inputs, plan.policy)) for _ in range(threads or cores())]
-        share_out(_largest_first(plan), workers, lambda: progress(done[0]))
+        share_out(iter(jobs), workers, lambda: progress(done[0]), inputs.abandon)
         inputs.check_unchanged()
     return {name: found[name] for name in sorted(found)}
+
+
+def _name(job: Job) -> str:
+    return job.name.removesuffix("::B")
 
 
 def _alone(job: Job) -> Form:
@@ -85,11 +107,6 @@ def _alone(job: Job) -> Form:
         own = Operand(job.anchor, -1 if group.origin > 0 else 1)
         groups.append(replace(group, operands=(*group.operands, *(own,) * abs(group.origin)), origin=0))
     return Form(tuple(groups), job.factors)
-
-
-def _largest_first(plan: Plan) -> Iterator[Job]:
-    jobs = [job for file in plan.files for job in file.jobs if job.action != "right"]
-    return iter(sorted(jobs, key=lambda job: -prod(job.tensor_shape)))
 
 
 _LOOKING = Operator("look", lambda _field: Mixed((1.0,)), "")

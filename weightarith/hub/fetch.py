@@ -35,6 +35,17 @@ def locate(text: str) -> Path:
         StorageError: it does not fit on the disk.
         UnsupportedError: its weights are no safetensors files.
     """
+    place = place_of(text)
+    return place if isinstance(place, Path) else snapshot(place) / place.path
+
+
+def place_of(text: str) -> Path | Address:
+    """Return what `locate` does, or the address of what is on the Hub and would have to be downloaded.
+
+    Raises:
+        HubError: the repository, or that revision of it, is not in the cache, and HF_HUB_OFFLINE=1.
+        InvalidFileError: no such path, and no name of a repository either.
+    """
     path, address = _expanded(text), parse(text)
     if text.startswith(SCHEME):
         if address is None:
@@ -82,8 +93,8 @@ def snapshot(address: Address, *, weights: bool = True) -> Path:
     return Path(folder)
 
 
-def _found(address: Address, *, download: bool = True) -> Path:
-    """Return the path of an address in the cache, filled first if it may be and has to be."""
+def _found(address: Address, *, download: bool = True) -> Path | Address:
+    """Return the path of an address in the cache; the address where it has to be downloaded and may be."""
     missing: HubError | None = None
     try:
         held = cached.snapshot(address, wanted(address.path))
@@ -96,7 +107,7 @@ def _found(address: Address, *, download: bool = True) -> Path:
         missing = cached.not_cached(address)
     if not (download and online()):
         raise missing
-    return snapshot(address) / address.path
+    return address
 
 
 def _has_weights(path: Path) -> bool:

@@ -50,13 +50,7 @@ def chosen(held: Listing, *, weights: bool = True) -> list[str]:
         UnsupportedError: its weights are there in layouts only that are never read.
     """
     path = held.address.path
-    patterns = wanted(path, weights=weights)
-    found = sorted(
-        name
-        for name in held.files
-        if any(fnmatchcase(name, one) for one in patterns.allow)
-        and not any(fnmatchcase(name, one) for one in patterns.ignore)
-    )
+    found = _matching(held, wanted(path, weights=weights))
     inside = [name for name in held.files if name == path or name.startswith(path and f"{path}/")]
     if path and not inside:
         raise HubError(
@@ -68,6 +62,20 @@ def chosen(held: Listing, *, weights: bool = True) -> list[str]:
     if not found:
         raise HubError(f"{held.address} holds no file that is read here", hint="check the name")
     return found
+
+
+def texts(held: Listing, folder: str) -> list[str]:
+    """Return the names of the small files of one folder of a repository, sorted."""
+    return _matching(held, wanted(folder, weights=False))
+
+
+def _matching(held: Listing, patterns: Wanted) -> list[str]:
+    return sorted(
+        name
+        for name in held.files
+        if any(fnmatchcase(name, one) for one in patterns.allow)
+        and not any(fnmatchcase(name, one) for one in patterns.ignore)
+    )
 
 
 def _refuse_unread(held: Listing, names: Iterable[str]) -> None:

@@ -44,6 +44,30 @@ def _bf16_to_f32(typing_context: Any, raw: Any) -> Any:  # noqa: ARG001
     return types.float32(types.uint16), generate
 
 
+def _to_f64(typing_context: Any, raw: Any) -> Any:  # noqa: ARG001
+    """Return the float64 equal to a float32, a float64, or the bfloat16 whose bits are `raw` (uint16)."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        single = arguments[0]
+        if raw == types.uint16:
+            single = builder.bitcast(builder.shl(builder.zext(single, _I32), _i32(16)), _SINGLE)
+        return single if raw == types.float64 else builder.fpext(single, _DOUBLE)
+
+    return types.float64(raw), generate
+
+
+def _plus_product(typing_context: Any, total: Any, one: Any, other: Any) -> Any:  # noqa: ARG001
+    """Return `total + one · other` (float64), rounded once where the processor can, summed in any order."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(_DOUBLE, [_DOUBLE, _DOUBLE, _DOUBLE])
+        function = _function_of(builder.module, kind, "llvm.fmuladd.f64")
+        added, first, second = arguments
+        return builder.call(function, [first, second, added], fastmath=("reassoc",))
+
+    return types.float64(types.float64, types.float64, types.float64), generate
+
+
 def _f16_to_f32(typing_context: Any, raw: Any) -> Any:  # noqa: ARG001
     """Return the float32 equal to the float16 whose bits are `raw` (uint16)."""
 
@@ -191,8 +215,14 @@ bf16_to_f32: Convert = _made(_bf16_to_f32)
 f16_to_f32: Convert = _made(_f16_to_f32)
 f32_to_bf16: Convert = _made(_f32_to_bf16)
 f32_to_f16: Convert = _made(_f32_to_f16)
+to_f64: Convert = _made(_to_f64)
 to_odd: Convert = _made(_to_odd)
 normal_to_bf16: Convert = _made(_normal_to_bf16)
+
+PlusProduct = Callable[[float, float, float], float]
+"""A sum and two numbers in, the sum and their product out; only compiled code can call it."""
+
+plus_product: PlusProduct = _made(_plus_product)
 
 KeepBetween = Callable[[Any, int, float, float, Any, int], int]
 """Address of the numbers, the first of eight, two bounds, address of the room, and where in it; how many."""

@@ -19,12 +19,19 @@ SQUARES, LARGEST, ZEROS, NONFINITE_ELEMENTS = range(4)
 SUMMARY = 4
 """Numbers in a summary."""
 
+FIRST, SECOND, THIRD = range(3)
+"""Places in the sums of a pair: Σx², Σy², and Σxy or Σ(x − y)²."""
+
+PAIR = 3
+"""Numbers in the sums of a pair."""
+
 SIGNATURES = {
     "between": "DiddiLD",
     "elect": "DiiDDDDiiD",
     "combine": "BiiLLDiLDDiiiiDiDiiiiiiD",
     "decode": "BiiiiD",
     "encode": "DBiiii",
+    "pair": "BiiiiiiiiiiD",
     "products": "LiDDL",
     "sizes_between": "LiiddLDDL",
     "summarise": "BiiidDD",

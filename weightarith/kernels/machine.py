@@ -29,7 +29,7 @@ from weightarith.kernels.formats import SIGNATURES
 
 SOURCES = (
     "accounts.py", "bfloat16.py", "bits.py", "conversions.py", "formats.py", "forms.py", "loops.py",
-    "machine.py", "reductions.py", "shortcuts.py", "votes.py",
+    "machine.py", "pairs.py", "reductions.py", "shortcuts.py", "votes.py",
 )  # fmt: skip
 """Files of this folder that the machine code depends on."""
 
@@ -52,6 +52,7 @@ class Entries(NamedTuple):
     decode: Callable[..., None]
     elect: Callable[..., None]
     encode: Callable[..., None]
+    pair: Callable[..., None]
     products: Callable[..., None]
     sizes_between: Callable[..., None]
     summarise: Callable[..., None]
@@ -131,13 +132,15 @@ def _compiled() -> bytes:
     """Return an object file of every entry, made by Numba for this processor."""
     from numba import cfunc, types
 
-    from weightarith.kernels import forms, loops, reductions, votes
-
     whole = llvm.parse_assembly("")
     with _numba_for_this_processor():
+        # Numba looks at its settings once, when the first function is decorated
+        from weightarith.kernels import forms, loops, pairs, reductions, votes
+
         for name, function in {
             **forms.ENTRIES,
             **loops.ENTRIES,
+            **pairs.ENTRIES,
             **reductions.ENTRIES,
             **votes.ENTRIES,
         }.items():

@@ -16,8 +16,9 @@ from weightarith.adapter.portable import CONFIG, TENSORS
 from weightarith.adapter.portable_base import WEIGHT, Base
 from weightarith.adapter.trained import PREFIX
 from weightarith.errors import InvalidFileError, UnsupportedError, quoted
-from weightarith.store.folder import names_in, weight_files
+from weightarith.store.folder import weight_files
 from weightarith.store.open import open_source
+from weightarith.store.site import names_in
 from weightarith.tensorfile.header import read_header
 from weightarith.tensorfile.jsonfile import CONFIG_LIMIT, read_object
 from weightarith.tensorfile.model import TensorInfo

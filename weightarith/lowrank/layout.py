@@ -11,9 +11,11 @@ from typing import Any
 
 from weightarith.adapter.portable import CONFIG, TENSORS, Portable, plan_portable
 from weightarith.algebra import ONE, ZERO, Sum, collect
+from weightarith.engine.checksums import checksums
 from weightarith.engine.plan import Plan
 from weightarith.engine.settings import Output
 from weightarith.export import Pair, fill_adapter, plan_gguf, write_gguf
+from weightarith.lowrank.asking import asked_of
 from weightarith.lowrank.decompose import Decomposed
 from weightarith.lowrank.goal import Job, dtype_code
 from weightarith.operators.compress import COMPRESS, UNCHANGED
@@ -21,10 +23,12 @@ from weightarith.operators.field import Field, Result
 from weightarith.operators.made import Made
 from weightarith.operators.statistics import on_host
 from weightarith.provenance import vector_metadata
-from weightarith.receipt import Receipt, to_bytes
+from weightarith.receipt import Asked, Receipt, to_bytes
 from weightarith.saving import Run, carry_out, draw
 from weightarith.store.stage import receipt_path, staged, write_small
+from weightarith.tensorfile.digest import sha256_of
 from weightarith.tensorfile.dtypes import DType
+from weightarith.tensorfile.header import read_header
 
 _SAID = ("weightarith.kind", "weightarith.spec")
 """Metadata of a vector that an adapter's header says otherwise."""
@@ -86,8 +90,8 @@ def write(
     *,
     threads: int = 0,
     progress: Callable[[int], None] = lambda _moved: None,
-) -> None:
-    """Write what was laid out, and publish it at once or not at all.
+) -> Receipt:
+    """Write what was laid out, publish it at once or not at all, and return the receipt.
 
     Args:
         job: what `prepare` returned.
@@ -103,19 +107,30 @@ def write(
     path, run = job.goal.path, Run("cpu", threads, progress)
     if laid.portable is None:
         if laid.vector is not None:
-            carry_out(laid.vector, run)
-        return
+            carry_out(laid.vector, run, asked=asked_of(job))
+        return receipt
     content = to_bytes(receipt)
     pairs = Pairs(done, [module.name for module in laid.portable.modules if module.rank])
-    needed = laid.portable.size + len(content)
+    needed = laid.portable.size + 2 * len(content)
     with staged(path, needed=needed, overwrite=job.goal.overwrite) as stage:
         if job.goal.format == "gguf":
             write_gguf(stage / path.name, plan_gguf(laid.portable, metadata=laid.metadata), pairs)
         else:
             fill_adapter(stage, laid.portable, pairs)
-        write_small(stage / receipt_path(path).name, content)
+        receipt = receipt | _identity(stage)
+        write_small(stage / receipt_path(path).name, to_bytes(receipt))
         if laid.vector is not None:
-            carry_out(laid.vector, run)
+            carry_out(laid.vector, run, asked=Asked(more={"residual_of": path.name}))
+    return receipt
+
+
+def _identity(stage: Path) -> dict[str, Any]:
+    """Return what identifies the files of an adapter: of each its SHA-256, of its tensors their checksums."""
+    files = sorted(path for path in stage.iterdir() if path.is_file())
+    beside = {path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in files}
+    tensors = [read_header(path) for path in files if path.name == TENSORS]
+    found = {name: one for each in checksums(tensors) for name, one in each.items()}
+    return {"beside": beside} | ({"checksums": found} if tensors else {})
 
 
 def files_of(job: Job, laid: Laid) -> dict[str, int]:

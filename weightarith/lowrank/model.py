@@ -9,7 +9,8 @@ from weightarith.adapter.portable_base import Base, published
 from weightarith.algebra import Atom, Checkpoint, Sum, Vector, collect
 from weightarith.engine.frame import leaves_read
 from weightarith.errors import HubError, IncompatibleError, RecipeError, quoted
-from weightarith.hub import SCHEME, locate
+from weightarith.hub import DEFAULT_REVISION, Address
+from weightarith.hub.cached import snapshot
 from weightarith.operators.anchor import anchor_of
 from weightarith.provenance import foreign_base, recorded_base
 from weightarith.store import open_source
@@ -44,8 +45,9 @@ def model_of(total: Sum, given: Checkpoint | None) -> Model:
     leaf = given or _measured_from(total) or _cached(total, recorded)
     if leaf.source.config is None:
         raise RecipeError(f"{quoted(leaf.label)} has no config.json beside its weights", hint=_REMEDY)
-    name, revision = published(str(leaf.source.path))
-    said = recorded.get("name", "")
+    origin = leaf.source.origin
+    name, revision = published(str(leaf.source.path)) if origin is None else (origin.repo, origin.revision)
+    said = recorded.get("repo") or recorded.get("name", "")
     if "/" not in (name or "") and "/" in said:
         name, revision = said, recorded.get("revision")
     shapes = {each: stored.info.shape for each, stored in leaf.source.tensors.items()}
@@ -100,12 +102,12 @@ def _recorded(total: Sum) -> dict[str, str]:
 
 
 def _cached(total: Sum, recorded: Mapping[str, str]) -> Checkpoint:
-    name, revision = recorded.get("name", ""), recorded.get("revision", "")
+    name, revision = recorded.get("repo") or recorded.get("name", ""), recorded.get("revision", "")
     if "/" not in name:
         said = f"is only recorded as {quoted(name)}" if name else "is not recorded"
         raise RecipeError(f"an adapter is for one model, and which one {total} moves {said}", hint=_REMEDY)
     try:
-        path = locate(f"{SCHEME}{name}" + (f"@{revision}" if revision else ""))
+        path = snapshot(Address(name, revision or DEFAULT_REVISION)).folder  # only what is here already
     except HubError as error:
         raise RecipeError(f"an adapter is for one model, and {error.message}", hint=_REMEDY) from error
     return Checkpoint(open_source(path, "checkpoint"), name)

@@ -9,11 +9,12 @@ from typing import Any
 
 from weightarith.engine.frame import leaves_read
 from weightarith.errors import quoted
+from weightarith.lowrank.asking import asked_of
 from weightarith.lowrank.decompose import NO_LOW_RANK, Decomposed, Found
 from weightarith.lowrank.goal import Job, dtype_code
 from weightarith.lowrank.layout import Laid, files_of
 from weightarith.provenance import NUMERICS
-from weightarith.receipt import FORMAT, Receipt, about_input, rounded_sum
+from weightarith.receipt import FORMAT, Receipt, about_asking, about_inputs, rounded_sum
 
 ENOUGH = 0.9
 """Below this share of the squared norm a compressed vector is worth a warning."""
@@ -25,13 +26,17 @@ def record(job: Job, done: Decomposed, laid: Laid) -> Receipt:
     `energy` is the share of the squared norm of the whole change that is kept, `adapter_energy` that which
     the adapter keeps without the residual. Norms are those before the factors are rounded to their dtype.
     """
+    asked = asked_of(job)
+    models = [job.model.leaf] if job.model is not None else []
     found: Receipt = {
         "weightarith": version("weightarith"),
         "receipt": FORMAT,
         "kind": "vector" if laid.portable is None else "adapter",
         "format": job.goal.format,
         "expression": str(job.made.label),
-        "inputs": [about_input(leaf) for leaf in leaves_read(job.made.operands[0])],
+        **about_asking(asked),
+        "inputs": about_inputs([*leaves_read(job.made.operands[0]), *models], asked),
+        **asked.more,
         "numerics": NUMERICS,
         "files": files_of(job, laid),
         "norm": rounded_sum(done.norm),

@@ -88,6 +88,4 @@ def _reached(vector: Linear, goal: Goal, base: Checkpoint | None, threads: int) 
     with Scratch.beside(goal.path) as scratch:
         done = decompose(job, scratch, threads=threads)
         laid = lay_out(job, done)
-        receipt = record(job, done, laid)
-        write(job, done, laid, receipt, threads=threads)
-    return receipt
+        return write(job, done, laid, record(job, done, laid), threads=threads)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 from weightarith.errors import RecipeError, UnsupportedError, quoted
 from weightarith.kernels.linear import CODES, decode
 from weightarith.tensorfile.header import read_header
-from weightarith.tensorfile.model import Stored
+from weightarith.tensorfile.model import Stored, TensorFile
 from weightarith.tensorfile.reader import read_bytes
 
 
 @dataclass(frozen=True)
 class Direction:
-    """Numbers, and the name they go by."""
+    """Numbers, the name they go by, and the file they were read from, if from one."""
 
     numbers: tuple[float, ...]
     label: str
+    file: TensorFile | None = field(default=None, repr=False, compare=False)  # where it lies changes nothing
 
     @property
     def array(self) -> NDArray[np.float64]:
@@ -49,7 +50,7 @@ def open_direction(path: Path, label: str = "") -> Direction:
     raw[: info.nbytes] = np.frombuffer(read_bytes(Stored(file, info)), np.uint8)
     numbers = np.empty(info.count, np.float64)
     decode(raw, CODES[info.dtype.code], 0, info.count, numbers)
-    return Direction(tuple(numbers.tolist()), label or str(path))
+    return Direction(tuple(numbers.tolist()), label or str(path), file)
 
 
 def direction_of(value: object) -> Direction:

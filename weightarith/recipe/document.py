@@ -6,19 +6,21 @@ The document is strict YAML, its expression becomes the same flattened sum that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 
 from weightarith.algebra import Checkpoint, Leaf, Linear, Sum
 from weightarith.engine.settings import Output, Policy
 from weightarith.errors import DegreeError, RecipeError, StorageError, quoted
+from weightarith.operators.direction import Direction
 from weightarith.operators.operator import Operator
 from weightarith.recipe.calls import functions_with
 from weightarith.recipe.draft import Draft, Phrase, read_draft
 from weightarith.recipe.evaluate import evaluate, total
 from weightarith.recipe.functions import described
-from weightarith.recipe.inputs import meaning, needs, open_directions, open_inputs
+from weightarith.recipe.inputs import Places, meaning, needs, open_directions, open_inputs
 from weightarith.recipe.lookup import names_in
 from weightarith.recipe.strictyaml import LARGEST, Place, decoded, read_yaml
 from weightarith.weighting import Varying
@@ -38,6 +40,7 @@ class Recipe:
         warnings: what is most likely a mistake, such as an input that is never used.
         inputs: every input by name, as it was opened.
         expression: the expression, as it was written.
+        directions: every input by name that is a direction.
     """
 
     total: Sum
@@ -47,10 +50,16 @@ class Recipe:
     warnings: tuple[str, ...]
     inputs: Mapping[str, Leaf]
     expression: str
+    directions: Mapping[str, Direction] = field(default_factory=dict)
 
 
 def load_recipe(
-    path: Path, params: Mapping[str, str] | None = None, *, operators: Iterable[Operator] = ()
+    path: Path,
+    params: Mapping[str, str] | None = None,
+    *,
+    operators: Iterable[Operator] = (),
+    given: Places = MappingProxyType({}),
+    stream: bool = False,
 ) -> Recipe:
     """Return the recipe in a file, its inputs opened by their headers.
 
@@ -58,6 +67,8 @@ def load_recipe(
         path: the file; paths in it are relative to its folder.
         params: numbers in place of those under `params:`, as text: `{"k": "1.5"}`.
         operators: further ones, which the recipe may call by their names.
+        given: where inputs lie, by name, in place of where the recipe says.
+        stream: whether the weights of inputs that are on the Hub stay there until they are needed.
 
     Raises:
         RecipeError: the recipe means nothing, with file, line and column.
@@ -65,7 +76,10 @@ def load_recipe(
         UnsupportedError: an input or a key is recognised, and not supported.
     """
     text = read_text(path)
-    return parse_recipe(text, folder=path.parent, params=params, source=str(path), operators=operators)
+    return parse_recipe(
+        text, folder=path.parent, params=params, source=str(path), operators=operators, given=given,
+        stream=stream,
+    )  # fmt: skip
 
 
 def read_text(path: Path) -> str:
@@ -95,6 +109,8 @@ def parse_recipe(
     params: Mapping[str, str] | None = None,
     source: str = "recipe",
     operators: Iterable[Operator] = (),
+    given: Places = MappingProxyType({}),
+    stream: bool = False,
 ) -> Recipe:
     """Return the recipe in `text`, its inputs opened by their headers.
 
@@ -104,6 +120,8 @@ def parse_recipe(
         params: numbers in place of those under `params:`.
         source: what errors call the document.
         operators: further ones, which the recipe may call by their names.
+        given: where inputs lie, by name, in place of where the recipe says.
+        stream: whether the weights of inputs that are on the Hub stay there until they are needed.
 
     Raises:
         RecipeError: the recipe means nothing, with line and column.
@@ -111,9 +129,10 @@ def parse_recipe(
         UnsupportedError: an input or a key is recognised, and not supported.
     """
     draft = read_draft(read_yaml(text, source), folder, params or {}, functions_with(operators))
-    leaves = open_inputs(draft.inputs, folder)
+    leaves = open_inputs(draft.inputs, folder, given, stream=stream)
     names = draft.names
-    names.values.update(open_directions(draft.inputs, folder))
+    directions = open_directions(draft.inputs, folder, given)
+    names.values.update(directions)
     for name, each in draft.inputs.items():
         if each.kind == "direction":
             continue
@@ -126,7 +145,8 @@ def parse_recipe(
     output = _output(draft, leaves, result)
     used = [*names_in(draft.expression.tree), *([output.like, output.tokenizer] if output else [])]
     warnings = tuple(_unused(name, draft, names.places[name]) for name in names.unused(used))
-    return Recipe(result, draft.policy, output, text, warnings, leaves, draft.expression.text.text)
+    expression = draft.expression.text.text
+    return Recipe(result, draft.policy, output, text, warnings, leaves, expression, directions)
 
 
 def _let(name: str, phrase: Phrase, draft: Draft) -> Linear | Fraction | Varying:

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from weightarith.algebra import Checkpoint, Leaf, Linear, Vector
 from weightarith.errors import WeightArithError, quoted, some
-from weightarith.hub import locate
+from weightarith.hub import Address, locate
 from weightarith.operators.direction import Direction, open_direction
 from weightarith.recipe.caret import listed, nearest
 from weightarith.recipe.fields import mapping, table, text
 from weightarith.recipe.naming import declared_names
 from weightarith.recipe.strictyaml import Node, Place, Scalar
 from weightarith.recipe.tokens import canonical
-from weightarith.store import Source, open_source
+from weightarith.store import Source, open_source, open_streamed
+from weightarith.store.source import Kind as SourceKind
 
 Kind = Literal["checkpoint", "vector", "adapter", "direction"]
 
@@ -63,8 +65,29 @@ def read_inputs(node: Node) -> dict[str, Declared]:
     return declared
 
 
-def open_inputs(declared: Mapping[str, Declared], folder: Path) -> dict[str, Leaf]:
+@dataclass(frozen=True)
+class Given:
+    """Where an input lies, in place of where the recipe says, and what it is called in what is made of it."""
+
+    path: Path
+    label: str = ""
+    origin: Address | None = None
+
+
+Places = Mapping[str, Given]
+"""Inputs that are given, by name; the others lie where the recipe says."""
+
+
+def open_inputs(
+    declared: Mapping[str, Declared],
+    folder: Path,
+    given: Places = MappingProxyType({}),
+    *,
+    stream: bool = False,
+) -> dict[str, Leaf]:
     """Return every input by name; headers are read, tensors are not.
+
+    With `stream` the weights of those that are on the Hub stay there.
 
     Raises:
         RecipeError: an adapter needs a base, or has one that is no model.
@@ -72,14 +95,21 @@ def open_inputs(declared: Mapping[str, Declared], folder: Path) -> dict[str, Lea
         UnsupportedError: what lies there is of another kind than asked for, or in a layout that is not read.
     """
     weights = {name: each for name, each in declared.items() if each.kind != "direction"}
-    sources = {name: _open(each, folder) for name, each in weights.items()}
+    sources = {name: _open(each, folder, given, stream=stream) for name, each in weights.items()}
     models = {
-        name: Checkpoint(source, name) for name, source in sources.items() if source.kind == "checkpoint"
+        name: Checkpoint(source, _label(name, given))
+        for name, source in sources.items()
+        if source.kind == "checkpoint"
     }
-    return {name: models.get(name) or _vector(each, sources[name], models) for name, each in weights.items()}
+    return {
+        name: models.get(name) or _vector(each, sources[name], models, _label(name, given))
+        for name, each in weights.items()
+    }
 
 
-def open_directions(declared: Mapping[str, Declared], folder: Path) -> dict[str, Direction]:
+def open_directions(
+    declared: Mapping[str, Declared], folder: Path, given: Places = MappingProxyType({})
+) -> dict[str, Direction]:
     """Return every direction by name, read in full.
 
     Raises:
@@ -90,7 +120,7 @@ def open_directions(declared: Mapping[str, Declared], folder: Path) -> dict[str,
     for name, each in declared.items():
         if each.kind == "direction":
             with _pointing(each):
-                found[name] = open_direction(_located(each.where, folder), name)
+                found[name] = open_direction(_place(each, folder, given), _label(name, given))
     return found
 
 
@@ -102,8 +132,8 @@ def meaning(each: Declared, leaves: Mapping[str, Leaf]) -> Linear:
 def needs(each: Declared, leaves: Mapping[str, Leaf]) -> tuple[str, ...]:
     """Return the other inputs that an input is read beside."""
     leaf = leaves[each.name]
-    base = leaf.base.label if isinstance(leaf, Vector) and leaf.base else ""
-    return tuple(name for name in (each.minus, base) if name)
+    base = leaf.base if isinstance(leaf, Vector) else None
+    return tuple(name for name, other in leaves.items() if name == each.minus or (base and other is base))
 
 
 def _declared(name: str, node: Node) -> Declared:
@@ -137,9 +167,33 @@ def _check_references(each: Declared, declared: Mapping[str, Declared]) -> None:
         raise each.place.error(message, hint="name a difference of differences under let:")
 
 
-def _open(each: Declared, folder: Path) -> Source:
+def open_given(given: Given, kind: SourceKind | None) -> Source:
+    """Return what is given, opened; where it is known to come from the Hub, it says so.
+
+    Raises:
+        WeightArithError: see `store.open_source`.
+    """
+    source = open_source(given.path, kind)
+    return source if given.origin is None else replace(source, origin=given.origin)
+
+
+def _open(each: Declared, folder: Path, given: Places, *, stream: bool) -> Source:
+    kind = each.kind if each.kind != "direction" else None
     with _pointing(each):
-        return open_source(_located(each.where, folder), each.kind if each.kind != "direction" else None)
+        if each.name in given:
+            return open_given(given[each.name], kind)
+        path = _path(each.where, folder)
+        if path is not None:
+            return open_source(path, kind)
+        return open_streamed(each.where, kind) if stream else open_source(locate(each.where), kind)
+
+
+def _place(each: Declared, folder: Path, given: Places) -> Path:
+    return given[each.name].path if each.name in given else _path(each.where, folder) or locate(each.where)
+
+
+def _label(name: str, given: Places) -> str:
+    return (given[name].label if name in given else "") or name
 
 
 @contextmanager
@@ -151,17 +205,16 @@ def _pointing(each: Declared) -> Iterator[None]:
         raise type(error)(f"{each.place}: input {each.name}: {error.message}", hint=error.hint) from error
 
 
-def _located(where: str, folder: Path) -> Path:
+def _path(where: str, folder: Path) -> Path | None:
+    """Return the path that `where` is, None where it is none."""
     path = folder / where
     try:
-        if where.startswith((".", "/")) or path.exists():
-            return path
+        return path if where.startswith((".", "/")) or path.exists() else None
     except OSError:  # too long for a path, and so no path
-        pass
-    return locate(where)
+        return None
 
 
-def _vector(each: Declared, source: Source, models: Mapping[str, Checkpoint]) -> Vector:
+def _vector(each: Declared, source: Source, models: Mapping[str, Checkpoint], label: str) -> Vector:
     wanted = each.base or (DEFAULT_BASE if source.replaced else "")
     base = models.get(wanted)
     if wanted and base is None:
@@ -171,4 +224,4 @@ def _vector(each: Declared, source: Source, models: Mapping[str, Checkpoint]) ->
                        "what they change is known only beside the model it was trained on")  # fmt: skip
         hint = f"{{adapter: {each.where}, base: NAME}} where NAME is an input that is a model"
         raise each.place.error(message, hint=hint)
-    return Vector(source, each.name, base)
+    return Vector(source, label, base)

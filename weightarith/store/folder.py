@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from weightarith.errors import InvalidFileError, StorageError, quoted, some
-from weightarith.tensorfile.header import read_header
+from weightarith.errors import InvalidFileError, quoted, some
+from weightarith.store.site import DISK, Site
 from weightarith.tensorfile.jsonfile import INDEX_LIMIT, read_object
 from weightarith.tensorfile.model import Stored, TensorFile
 from weightarith.tensorfile.sniff import shown
@@ -30,18 +30,6 @@ class Tensors:
     stored: Mapping[str, Stored]
 
 
-def names_in(folder: Path) -> frozenset[str]:
-    """Return the names of the entries of `folder`, hidden ones left out.
-
-    Raises:
-        StorageError: the folder cannot be listed.
-    """
-    try:
-        return frozenset(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        raise StorageError(f"cannot list {shown(folder)}: {error.strerror}") from None
-
-
 def weight_files(names: frozenset[str]) -> list[str]:
     """Return the safetensors files among `names` that hold the weights of a model in this layout, sorted.
 
@@ -57,13 +45,13 @@ def weight_files(names: frozenset[str]) -> list[str]:
     )
 
 
-def read_single(path: Path) -> Tensors:
+def read_single(path: Path, site: Site = DISK) -> Tensors:
     """Return what the safetensors file at `path` stores."""
-    file = read_header(path)
+    (file,) = site.headers([path])
     return Tensors((file,), {name: Stored(file, info) for name, info in file.tensors.items()})
 
 
-def read_sharded(index: Path) -> Tensors:
+def read_sharded(index: Path, site: Site = DISK) -> Tensors:
     """Return what the shards named by `index` store, in the order of the files' names.
 
     Raises:
@@ -73,9 +61,8 @@ def read_sharded(index: Path) -> Tensors:
     folder = index.parent
     placed = _weight_map(index)
     shards = sorted(set(placed.values()))
-    present = names_in(folder)
-    _match_files(index, shards, present)
-    files = {shard: read_header(folder / shard) for shard in shards}
+    _match_files(index, shards, site)
+    files = dict(zip(shards, site.headers(folder / shard for shard in shards), strict=True))
     _match_tensors(index, placed, files)
     stored = {name: Stored(file, info) for file in files.values() for name, info in file.tensors.items()}
     return Tensors(tuple(files.values()), stored)
@@ -106,8 +93,9 @@ def _is_plain(name: str) -> bool:
     )
 
 
-def _match_files(index: Path, shards: list[str], present: frozenset[str]) -> None:
-    missing = [shard for shard in shards if shard not in present or not (index.parent / shard).exists()]
+def _match_files(index: Path, shards: list[str], site: Site) -> None:
+    present = site.names(index.parent)
+    missing = [shard for shard in shards if shard not in present or not site.holds(index.parent / shard)]
     if missing:
         raise InvalidFileError(
             f"{shown(index)} names {len(shards)} files and {len(missing)} are missing: {some(missing, 3)}",

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
-from weightarith.adapter import is_adapter, read_adapter, read_single_file
+from weightarith.adapter import ADAPTER_WEIGHTS, is_adapter, read_adapter, read_single_file
 from weightarith.errors import InvalidFileError, UnsupportedError, quoted, some
+from weightarith.hub.cached import origin
 from weightarith.store.encodings import split_encoded
 from weightarith.store.folder import (
     INDEX_SUFFIX,
     RESUME,
     SUFFIX,
     Tensors,
-    names_in,
     read_sharded,
     read_single,
     weight_files,
@@ -22,6 +23,7 @@ from weightarith.store.foreign import refuse_foreign
 from weightarith.store.gguf import refuse_gguf
 from weightarith.store.naming import NAMES, OWN
 from weightarith.store.quantised import refuse_quantised
+from weightarith.store.site import DISK, Site
 from weightarith.store.source import Kind, Source
 from weightarith.store.vector import split_factors, vector_metadata
 from weightarith.tensorfile.encoded import MARK
@@ -32,39 +34,34 @@ KIND = "weightarith.kind"
 ADAPTER_CONFIG = "adapter_config.json"
 _PART = re.compile(r"-\d+-of-(\d+)\.safetensors$")
 _FACTORS = (".lora_A", ".lora_B", ".lora_down.", ".lora_up.")
-ADAPTER_FILES = (ADAPTER_CONFIG, "adapter_model.safetensors", "adapter_model.bin")
+ADAPTER_FILES = (ADAPTER_CONFIG, ADAPTER_WEIGHTS, "adapter_model.bin")
 
 
-def open_source(path: Path, kind: Kind | None = None) -> Source:
+def open_source(path: Path, kind: Kind | None = None, *, site: Site = DISK) -> Source:
     """Return what lies at `path`, opened by its headers: a folder, or a single safetensors file.
 
     A single file is what its metadata say, and a checkpoint where they say nothing. `kind` decides there, and
-    in a folder that holds two things. An adapter passes for a vector, for it is a displacement.
+    in a folder that holds two things. An adapter passes for a vector, for it is a displacement. `site` is
+    where the weights lie, if not on the disk.
 
     Raises:
         InvalidFileError: nothing is there, or a file is not what its name, header or index says.
         UnsupportedError: what is there is of another kind than asked for, or in a layout that is not read.
     """
-    source = _open_folder(path, kind) if _is_folder(path) else _open_file(path, kind)
+    opened = _open_folder(path, kind, site) if site.is_folder(path) else _open_file(path, kind, site)
+    source = replace(opened, origin=origin(path))
     if kind is not None and source.kind != kind and (kind, source.kind) != ("vector", "adapter"):
         raise UnsupportedError(f"{shown(path)} is of kind {source.kind}, expected {kind}")
     return source
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # not allowed to look, or a name too long: whoever opens it says so
-        return False
-
-
-def _open_file(path: Path, kind: Kind | None) -> Source:
+def _open_file(path: Path, kind: Kind | None, site: Site) -> Source:
     if path.name.endswith(INDEX_SUFFIX) or path.name == ADAPTER_CONFIG:
         raise InvalidFileError(
             f"{shown(path)} holds no tensors", hint=f"give its folder: {shown(path.parent)}"
         )
     refuse_gguf(path)
-    tensors = read_single(path)
+    tensors = read_single(path, site)
     said = tensors.files[0].metadata.get(KIND)
     if said is None and is_adapter(tensors.stored):
         return _single_adapter(path, tensors)
@@ -77,8 +74,8 @@ def _open_file(path: Path, kind: Kind | None) -> Source:
     )
 
 
-def _open_folder(folder: Path, kind: Kind | None) -> Source:
-    names = names_in(folder)
+def _open_folder(folder: Path, kind: Kind | None, site: Site) -> Source:
+    names = site.names(folder)
     weights = weight_files(names)
     adapter = not names.isdisjoint(ADAPTER_FILES)
     if adapter and weights and kind not in ("checkpoint", "adapter"):
@@ -87,14 +84,14 @@ def _open_folder(folder: Path, kind: Kind | None) -> Source:
             hint="move one of them to a folder of its own",
         )
     if adapter and (kind != "checkpoint" or not weights):
-        return _adapter(folder)
+        return _adapter(folder, site)
     if not weights:
         refuse_foreign(folder, names)
         raise InvalidFileError(
             f"{shown(folder)} holds no {SUFFIX} file; it holds {some(sorted(names), 5) or 'nothing'}",
             hint="give the folder of a model, a vector or an adapter",
         )
-    tensors = _read_weights(folder, names, weights)
+    tensors = _read_weights(folder, names, weights, site)
     first = tensors.files[0]
     if len(tensors.files) == 1 and KIND not in first.metadata and is_adapter(tensors.stored):
         return _single_adapter(folder, tensors)
@@ -103,10 +100,10 @@ def _open_folder(folder: Path, kind: Kind | None) -> Source:
     return _checkpoint(folder, tensors, folder / "config.json" if "config.json" in names else None)
 
 
-def _read_weights(folder: Path, names: frozenset[str], weights: list[str]) -> Tensors:
+def _read_weights(folder: Path, names: frozenset[str], weights: list[str], site: Site) -> Tensors:
     for stem in ("model", "vector"):
         if f"{stem}{INDEX_SUFFIX}" in names:
-            return read_sharded(folder / f"{stem}{INDEX_SUFFIX}")
+            return read_sharded(folder / f"{stem}{INDEX_SUFFIX}", site)
     if len(weights) > 1:
         raise InvalidFileError(
             f"{shown(folder)} holds {len(weights)} safetensors files and no model{INDEX_SUFFIX} "
@@ -120,7 +117,7 @@ def _read_weights(folder: Path, names: frozenset[str], weights: list[str]) -> Te
             f"model{INDEX_SUFFIX}",
             hint=RESUME,
         )
-    return read_single(folder / weights[0])
+    return read_single(folder / weights[0], site)
 
 
 def _checkpoint(path: Path, tensors: Tensors, config_file: Path | None) -> Source:
@@ -150,8 +147,9 @@ def _vector(path: Path, tensors: Tensors) -> Source:
     )  # fmt: skip
 
 
-def _adapter(folder: Path) -> Source:
-    found = read_adapter(folder)
+def _adapter(folder: Path, site: Site) -> Source:
+    weights = folder / ADAPTER_WEIGHTS
+    found = read_adapter(folder, (lambda: site.headers([weights])[0]) if site.holds(weights) else None)
     return Source(folder, "adapter", (found.file,), {}, found.factors, found.replaced, found.config)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from weightarith.hub.address import Address
 from weightarith.tensorfile.encoded import Encoded
 from weightarith.tensorfile.factored import Factored
 from weightarith.tensorfile.model import Stored, TensorFile
@@ -25,6 +26,8 @@ class Source:
     `edit` says which layers of which models were put together, where it was not all of one; the config says
     so too, and is no longer that of the folder.
 
+    `origin` is the repository of the Hub and the commit that it is known to come from.
+
     With `own_names` the names are those of a file for other programs, and `naming.onto` finds the base's.
     """
 
@@ -39,11 +42,17 @@ class Source:
     encoded: Mapping[str, Encoded] = field(default_factory=dict)
     own_names: bool = False
     edit: str = ""
+    origin: Address | None = None
 
     @property
     def folder(self) -> Path | None:
         """The folder the input is, or None where it is a single file."""
         return self.path if self.path.is_dir() else None
+
+    @property
+    def streams(self) -> bool:
+        """Whether tensors are read from afar."""
+        return any(file.afar is not None for file in self.files)
 
     @property
     def tied(self) -> bool:

@@ -106,7 +106,7 @@ def stack(sources: Sequence[Source], labels: Sequence[str]) -> Source:
     edit = "+".join(f"{each.path.resolve()}{each.edit}" for each in sources)
     files = tuple({id(stored.file): stored.file for stored in tensors.values()}.values())
     config = joined(first.config, depths[0], parts)
-    return replace(first, tensors=tensors, files=files, config=config, edit=f"({edit})")
+    return replace(first, tensors=tensors, files=files, config=config, edit=f"({edit})", origin=None)
 
 
 def _around(source: Source) -> set[str]:

@@ -1,4 +1,4 @@
-"""The header of a safetensors file, read from disk without touching a tensor.
+"""The header of a safetensors file, read without touching a tensor.
 
 A header is trusted only when it accounts for every byte: the file must end where its last tensor does.
 
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from weightarith.errors import InvalidFileError
+from weightarith.tensorfile.afar import Afar
 from weightarith.tensorfile.entries import LENGTH_BYTES, HeaderError, parse_entries
-from weightarith.tensorfile.model import TensorFile
+from weightarith.tensorfile.model import Stamp, TensorFile
 from weightarith.tensorfile.reader import open_regular, read_into, stamp_of
 from weightarith.tensorfile.sniff import DOWNLOAD_AGAIN, HEAD, refusal, shown
 
@@ -35,26 +37,51 @@ def read_header(path: Path) -> TensorFile:
     descriptor = open_regular(path)
     try:
         stamp = stamp_of(descriptor)
-        header = _header(descriptor, path, stamp.size)
+        header = _header(lambda buffer, offset: read_into(descriptor, path, buffer, offset), path, stamp.size)
     finally:
         os.close(descriptor)
+    return _parsed(header, path, path, stamp)
+
+
+def read_header_afar(
+    read: Callable[[bytearray, int], None], size: int, path: Path, where: str, afar: Afar
+) -> TensorFile:
+    """Return what `read_header` does of a file that lies elsewhere, its tensors to be read from there.
+
+    Args:
+        read: fills a buffer with the bytes of the file from an offset on.
+        size: bytes that the file is known to have.
+        path: what to call it among the files of this machine.
+        where: what to call it in messages.
+        afar: how its bytes come.
+
+    Raises:
+        InvalidFileError: it breaks a rule of the format, or has another size than its header says.
+        UnsupportedError: a pickle, a GGUF file or an archive.
+    """
+    return _parsed(_header(read, where, size), path, where, Stamp(0, 0, size, 0), afar)
+
+
+def _parsed(
+    header: bytearray, path: Path, where: Path | str, stamp: Stamp, afar: Afar | None = None
+) -> TensorFile:
     try:
         tensors, metadata = parse_entries(header[LENGTH_BYTES:].decode(), len(header))
     except UnicodeDecodeError as error:
         raise InvalidFileError(
-            f"{shown(path)}: its header is not UTF-8 at byte {LENGTH_BYTES + error.start:,}", hint=_REWRITE
+            f"{shown(where)}: its header is not UTF-8 at byte {LENGTH_BYTES + error.start:,}", hint=_REWRITE
         ) from error
     except HeaderError as error:
-        raise InvalidFileError(f"{shown(path)}: {error}", hint=_REWRITE) from error
+        raise InvalidFileError(f"{shown(where)}: {error}", hint=_REWRITE) from error
     needed = next(reversed(tensors.values())).stop if tensors else len(header)
     if needed != stamp.size:
-        raise _wrong_size(path, stamp.size, needed)
-    return TensorFile(path, tensors, metadata, stamp, hashlib.sha256(header).hexdigest())
+        raise _wrong_size(where, stamp.size, needed)
+    return TensorFile(path, tensors, metadata, stamp, hashlib.sha256(header).hexdigest(), afar)
 
 
-def _header(descriptor: int, path: Path, size: int) -> bytearray:
+def _header(read: Callable[[bytearray, int], None], path: Path | str, size: int) -> bytearray:
     head = bytearray(min(size, HEAD))
-    read_into(descriptor, path, head, 0)
+    read(head, 0)
     length = int.from_bytes(head[:LENGTH_BYTES], "little")
     needed = LENGTH_BYTES + length
     if not _plausible(head, length):
@@ -67,7 +94,7 @@ def _header(descriptor: int, path: Path, size: int) -> bytearray:
     if needed > size:
         raise _wrong_size(path, size, needed)
     header = bytearray(needed)
-    read_into(descriptor, path, header, 0)
+    read(header, 0)
     return header
 
 
@@ -80,7 +107,7 @@ def _plausible(head: bytearray, length: int) -> bool:
     return length >= 2 and opening[:1] in (b"{", b"")
 
 
-def _wrong_size(path: Path, size: int, needed: int) -> InvalidFileError:
+def _wrong_size(path: Path | str, size: int, needed: int) -> InvalidFileError:
     counts = f"has {size:,} bytes, header needs {needed:,}"
     if size < needed:
         return InvalidFileError(

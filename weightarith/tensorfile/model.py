@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
+from weightarith.tensorfile.afar import Afar
 from weightarith.tensorfile.dtypes import DType
 
 
@@ -42,13 +43,22 @@ class Stamp:
 
 @dataclass(frozen=True, eq=False)
 class TensorFile:
-    """A validated safetensors file, tensors in the order of their offsets. Holds no open descriptor."""
+    """A validated safetensors file, tensors in the order of their offsets. Holds no open descriptor.
+
+    One that lies `afar` is read from there, and nothing need be at its path.
+    """
 
     path: Path
     tensors: Mapping[str, TensorInfo]
     metadata: Mapping[str, str]
     stamp: Stamp
     header_sha256: str
+    afar: Afar | None = None
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of a file from afar, where it is known; nothing is hashed here."""
+        return self.afar.sha256 if self.afar is not None else ""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

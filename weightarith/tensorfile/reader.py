@@ -1,4 +1,4 @@
-"""Bytes read where they lie, by `pread` alone.
+"""Bytes read where they lie: on the disk by `pread` alone, afar by whoever fetches them.
 
 A file that shrinks under a memory map kills the process; here it is an error that names the file. A file is
 the one whose header was read for as long as its stamp is the same.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from weightarith.errors import InvalidFileError, StorageError, WeightArithError
+from weightarith.tensorfile.afar import Feed, Span
 from weightarith.tensorfile.model import Stamp, Stored, TensorFile
 from weightarith.tensorfile.sniff import shown, special
 
@@ -80,6 +82,28 @@ def read_into(descriptor: int, path: Path, buffer: Buffer, offset: int) -> None:
                 done += count
 
 
+class Reader(Protocol):
+    """The bytes of one validated file; any number of threads may read."""
+
+    file: TensorFile
+
+    def read_into(self, buffer: Buffer, offset: int) -> None:
+        """Fill a writable, contiguous `buffer` with the bytes from `offset` of the file on.
+
+        Raises:
+            WeightArithError: they cannot be had, or the file changed since its header was read.
+        """
+        ...
+
+    def check_unchanged(self) -> None:
+        """Raise InvalidFileError if the file was written to since its header was read."""
+        ...
+
+
+Readers = Mapping[int, Reader]
+"""Open files, by what `id` says of theirs."""
+
+
 class OpenFile:
     """The bytes of one validated file, for the length of a `with` block; any number of threads may read."""
 
@@ -135,10 +159,60 @@ class OpenFile:
         raise InvalidFileError(f"{shown(self.file.path)} changed {when}: {how}", hint=_WRITER)
 
 
+class FarFile:
+    """The bytes of one file from afar, as long as its feed is open."""
+
+    def __init__(self, file: TensorFile, feed: Feed) -> None:
+        self.file = file
+        self._feed = feed
+
+    def read_into(self, buffer: Buffer, offset: int) -> None:
+        """Do what `OpenFile.read_into` does."""
+        if self.file.afar is not None:
+            self._feed.read_into(self.file.afar, buffer, offset)
+
+    def abandon(self) -> None:
+        """Have whoever waits for bytes wait no longer, here and in all files of the feed."""
+        self._feed.close()
+
+    def check_unchanged(self) -> None:
+        """Do nothing: what is read of a file from afar was held against its header as it came."""
+
+
+@contextmanager
+def opened(files: Iterable[TensorFile], needed: Iterable[Sequence[Stored]] = ()) -> Iterator[Readers]:
+    """Yield files open for reading, for the length of a `with` block.
+
+    Args:
+        files: headers that were read.
+        needed: tensors that will be read side by side, in the order of reading. Those of files from afar are
+            fetched ahead, anything else of such files when it is asked for.
+
+    Raises:
+        InvalidFileError: a file changed since its header was read.
+        StorageError: it cannot be opened.
+    """
+    given = list(files)
+    with ExitStack() as stack:
+        found: dict[int, Reader] = {
+            id(file): stack.enter_context(OpenFile(file)) for file in given if file.afar is None
+        }
+        first = next((file.afar for file in given if file.afar is not None), None)
+        if first is not None:
+            feed = stack.enter_context(closing(first.feed(map(_spans, needed))))
+            found |= {id(file): FarFile(file, feed) for file in given if file.afar is not None}
+        yield found
+
+
+def _spans(together: Sequence[Stored]) -> list[Span]:
+    return [(one.file.afar, one.info.start, one.info.stop) for one in together if one.file.afar is not None]
+
+
 def read_bytes(stored: Stored) -> bytes:
     """Return the bytes of one small tensor, as the file stores them: little-endian, row by row."""
     data = bytearray(stored.info.nbytes)
-    with OpenFile(stored.file) as file:
+    with opened([stored.file]) as files:
+        file = files[id(stored.file)]
         file.read_into(data, stored.info.start)
         file.check_unchanged()
     return bytes(data)

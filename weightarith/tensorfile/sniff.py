@@ -52,8 +52,8 @@ _SPECIAL = (
 )
 
 
-def shown(path: Path) -> str:
-    """Return `path` whole, control characters escaped, fit for a terminal."""
+def shown(path: Path | str) -> str:
+    """Return a path or an address whole, control characters escaped, fit for a terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(path))
 
 
@@ -64,7 +64,7 @@ def special(mode: int) -> str:
     return next((kind for test, kind in _SPECIAL if test(mode)), "no regular file")
 
 
-def refusal(path: Path, head: bytes, size: int) -> WeightArithError:
+def refusal(path: Path | str, head: bytes, size: int) -> WeightArithError:
     """Return the error for a file of `size` bytes that begins with `head` and holds no safetensors header."""
     where = shown(path)
     if size == 0:

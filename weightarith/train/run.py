@@ -15,6 +15,7 @@ from weightarith.errors import RecipeError
 from weightarith.lm.model import tokenizer_of
 from weightarith.receipt import FORMAT, to_bytes
 from weightarith.store.stage import RECEIPT, check_target, staged, write_small
+from weightarith.tensorfile.digest import sha256_of
 from weightarith.train.choice import Chosen, choose
 from weightarith.train.fit import Fitted, Job, fit, weights_at
 from weightarith.train.result import name_of, write_result
@@ -194,15 +195,25 @@ def write_checkpoints(
             write_result(settings.kind, weights_at(kept, step), place, start, told)
 
 
-def receipt_of(kind: str, start: Start, *names: str) -> bytes:
-    """Return the receipt of a folder that training made: what is in it; `training.json` says how."""
+def receipt_of(kind: str, start: Start, folder: Path) -> bytes:
+    """Return the receipt of a folder that training made: what is in it; `training.json` says how.
+
+    That report has times in it, so it is named and not hashed: equal trainings leave equal receipts.
+    """
+    entries = sorted(folder.iterdir())
+    beside = {
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in entries
+        if path.is_file() and path.name != REPORT
+    }
     return to_bytes(
         {
             "weightarith": version("weightarith"),
             "receipt": FORMAT,
             "kind": kind,
             "base": start.to_json(),
-            "files": list(names),
+            "files": [path.name for path in entries],
+            "beside": beside,
         }
     )
 
@@ -228,10 +239,8 @@ def _publish(
                 kept, stage / "checkpoints", Fitted.from_json(fitted), chosen, settings, start, data
             )
             kind = "adapter" if settings.kind == "lora" else "checkpoint"
-            write_small(
-                stage / RECEIPT, receipt_of(kind, start, *sorted(path.name for path in stage.iterdir()))
-            )
             write_small(stage / REPORT, text.encode())
+            write_small(stage / RECEIPT, receipt_of(kind, start, stage))
     if settings.kind == "bias":
         report_of(target).write_text(text, encoding="utf-8")
 

@@ -11,7 +11,7 @@ from weightarith.algebra import Linear, collect
 from weightarith.engine.build import build_plan
 from weightarith.engine.settings import Output
 from weightarith.provenance import space_of, vector_metadata
-from weightarith.receipt import to_bytes
+from weightarith.receipt import Asked, to_bytes
 from weightarith.saving import carry_out
 from weightarith.store.stage import receipt_path
 from weightarith.train.start import Start
@@ -36,7 +36,7 @@ def write_vector(total: Linear, path: Path, *, start: Start, training: Mapping[s
         "weightarith.base": json.dumps(base, sort_keys=True),
         TRAINING: json.dumps(training, sort_keys=True),
     }
-    receipt = carry_out(build_plan(whole, Output(path), metadata=metadata))
+    receipt = carry_out(build_plan(whole, Output(path), metadata=metadata), asked=Asked())
     for given in receipt["inputs"]:
         given["path"] = given["label"]
     receipt_path(path).write_bytes(to_bytes(receipt))
