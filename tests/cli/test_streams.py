@@ -47,6 +47,10 @@ STEERING = ("chat", "contrast", "data", "demo", "evaluate", "generate", "report"
 """Commands that load a network, tried beside the parts that do their work."""
 LOCKING = ("lock", "pull", "reproduce", "verify")
 """Commands about bytes, tried in test_locking.py."""
+COMPARING = ("audit", "compare")
+"""Tried in test_auditing.py and test_comparing.py."""
+PUBLISHING = ("push",)
+"""Tried in tests/push."""
 MERGEKIT = """\
 merge_method: linear
 models: [{model: base, parameters: {weight: 1}}, {model: finetuned, parameters: {weight: 3}}]
@@ -64,7 +68,7 @@ def folder(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_command_is_tried_here() -> None:
-    assert sorted((*WRITING, *READING, *TELLING, *STEERING, *LOCKING)) == COMMANDS
+    assert sorted((*WRITING, *READING, *TELLING, *STEERING, *LOCKING, *COMPARING, *PUBLISHING)) == COMMANDS
 
 
 @pytest.mark.usefixtures("folder")
