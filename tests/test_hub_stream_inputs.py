@@ -266,12 +266,3 @@ def test_without_a_network_there_is_nothing_to_stream(monkeypatch: pytest.Monkey
 
     with pytest.raises(HubError, match="is not in the Hub's cache"):
         open_streamed(BASE)
-
-
-@pytest.mark.usefixtures("served")
-def test_a_lock_and_streaming_exclude_each_other(run: Run) -> None:
-    Path("r.yaml").write_text(f"weightarith: 1\ninputs: {{b: {BASE}}}\nexpression: b\n", encoding="utf-8")
-
-    done = run("merge", "r.yaml", "--locked", "--stream", "-o", "out")
-
-    assert (done.status, "--stream fetches none" in done.stderr) == (2, True)

@@ -25,9 +25,9 @@ expression: base + 0.5*ft
 
 
 @pytest.fixture
-def recipe(hub: Hub, tiny: Tiny, tmp_path: Path) -> Path:
-    hub.add("org/base", tiny.base)
-    hub.add("org/tuned", tiny.finetuned)
+def recipe(any_hub: Hub, tiny: Tiny, tmp_path: Path) -> Path:
+    any_hub.add("org/base", tiny.base)
+    any_hub.add("org/tuned", tiny.finetuned)
     path = tmp_path / "recipes" / "recipe.yaml"
     path.parent.mkdir()
     path.write_text(RECIPE, encoding="utf-8")
@@ -40,14 +40,14 @@ def lock_of(recipe: Path) -> dict[str, Any]:
 
 
 def test_a_lock_holds_what_the_hub_lists_and_downloads_nothing(
-    recipe: Path, hub: Hub, tiny: Tiny, run: Run
+    recipe: Path, any_hub: Hub, tiny: Tiny, run: Run
 ) -> None:
-    hub.requests.clear()
+    any_hub.requests.clear()
 
     assert run("lock", recipe).status == 0
 
     base = lock_of(recipe)["inputs"]["base"]
-    assert base["commit"] == hub.refs("org/base")["refs/heads/main"]
+    assert base["commit"] == any_hub.refs("org/base")["refs/heads/main"]
     assert (base["where"], base["repo"], base["revision"]) == ("org/base", "org/base", "main")
     weights, config = tiny.base / "model.safetensors", tiny.base / "config.json"
     assert base["files"]["model.safetensors"] == {
@@ -55,16 +55,16 @@ def test_a_lock_holds_what_the_hub_lists_and_downloads_nothing(
         "sha256": sha256_of(weights),
     }
     assert base["files"]["config.json"] == {"bytes": config.stat().st_size, "git": git_oid_of(config)}
-    assert not [each for each in hub.requests if "/resolve/" in each.path]
+    assert not [each for each in any_hub.requests if "/resolve/" in each.path]
 
 
 def test_a_branch_that_moved_on_still_means_the_locked_commit(
-    recipe: Path, hub: Hub, tiny: Tiny, tmp_path: Path, run: Run
+    recipe: Path, any_hub: Hub, tiny: Tiny, tmp_path: Path, run: Run
 ) -> None:
     run("lock", recipe)
     assert run("merge", recipe, "-o", tmp_path / "before").status == 0
     locked = lock_of(recipe)["inputs"]["ft"]["commit"]
-    moved = hub.add("org/tuned", tiny.other)
+    moved = any_hub.add("org/tuned", tiny.other)
 
     checked = run("lock", recipe, "--check")
     assert checked.status == 9
@@ -80,10 +80,10 @@ def test_a_branch_that_moved_on_still_means_the_locked_commit(
 
 
 def test_a_locked_merge_on_an_empty_machine_fetches_the_locked_commit(
-    recipe: Path, hub: Hub, tiny: Tiny, tmp_path: Path, run: Run
+    recipe: Path, any_hub: Hub, tiny: Tiny, tmp_path: Path, run: Run
 ) -> None:
     run("lock", recipe)
-    hub.add("org/tuned", tiny.other)
+    any_hub.add("org/tuned", tiny.other)
 
     assert run("merge", recipe, "--locked", "-o", tmp_path / "out").status == 0
 
@@ -109,10 +109,10 @@ def test_a_spoilt_lock_or_a_spoilt_cache_is_named(recipe: Path, tmp_path: Path, 
     assert f"\n  ft/missing.json: expected 2 bytes, git object {'0' * 40}, found no file" in ran.stderr
 
 
-def test_a_file_in_a_repository_is_locked_alone(hub: Hub, tiny: Tiny, tmp_path: Path, run: Run) -> None:
+def test_a_file_in_a_repository_is_locked_alone(any_hub: Hub, tiny: Tiny, tmp_path: Path, run: Run) -> None:
     run("diff", tiny.finetuned, tiny.base, "-o", tmp_path / "v.safetensors")
     content = (tmp_path / "v.safetensors").read_bytes()
-    hub.add(
+    any_hub.add(
         "org/vectors", {"some/v.safetensors": content, "some/w.safetensors": content, "config.json": b"{}"}
     )
     recipe = tmp_path / "r.yaml"
@@ -127,7 +127,7 @@ def test_a_file_in_a_repository_is_locked_alone(hub: Hub, tiny: Tiny, tmp_path: 
     assert run("merge", recipe, "--locked", "-o", tmp_path / "out").status == 0
 
 
-@pytest.mark.usefixtures("hub")
+@pytest.mark.usefixtures("any_hub")
 def test_what_the_hub_lacks_is_named_with_the_line_of_the_recipe(tmp_path: Path, run: Run) -> None:
     recipe = tmp_path / "r.yaml"
     recipe.write_text("weightarith: 1\ninputs:\n  b: org/none\nexpression: b\n", encoding="utf-8")
@@ -138,3 +138,70 @@ def test_what_the_hub_lacks_is_named_with_the_line_of_the_recipe(tmp_path: Path,
     assert (missing.status, nothing.status) == (8, 3)
     assert f"{recipe}:3:6: input b: listing org/none" in missing.stderr
     assert f"{recipe}:3:6: input b: no such file or folder: 'a/b/c'" in nothing.stderr
+
+
+def weights_of(hub: Hub) -> list[str]:
+    """Return the requests for files of weights whole."""
+    asked = [one for one in hub.requests if "/resolve/" in one.path and ".safetensors" in one.path]
+    return [one.path for one in asked if one.method == "GET" and "range" not in one.headers]
+
+
+def test_a_locked_merge_may_leave_the_weights_on_the_hub(
+    recipe: Path, any_hub: Hub, tiny: Tiny, tmp_path: Path, run: Run
+) -> None:
+    run("lock", recipe)
+    any_hub.add("org/tuned", tiny.other)  # the branch moves
+    any_hub.requests.clear()
+
+    streamed = run("merge", recipe, "--locked", "--stream", "-o", tmp_path / "streamed")
+    assert streamed.status == 0, streamed.stderr
+    assert weights_of(any_hub) == []
+    assert not list((any_hub.home / "hub").rglob("*.safetensors"))
+    assert run("merge", recipe, "--locked", "-o", tmp_path / "downloaded").status == 0
+
+    made = [tmp_path / way for way in ("streamed", "downloaded")]
+    files = {path.name for path in made[0].iterdir()}
+    assert files == {path.name for path in made[1].iterdir()}
+    for name in files - {"weightarith.json"}:
+        assert (made[0] / name).read_bytes() == (made[1] / name).read_bytes()
+    told = [json.loads((place / "weightarith.json").read_text(encoding="utf-8"))["inputs"] for place in made]
+    assert [[one["files"] for one in each] for each in told[:1]] == [[one["files"] for one in told[1]]]
+
+
+def test_a_spoilt_lock_is_named_before_a_weight_is_streamed(
+    recipe: Path, any_hub: Hub, tmp_path: Path, run: Run
+) -> None:
+    run("lock", recipe)
+    lock = lock_of(recipe)
+    files = lock["inputs"]["base"]["files"]
+    expected = files["model.safetensors"]["sha256"]
+    files["model.safetensors"]["sha256"] = "0" * 64
+    files["extra.json"] = {"bytes": 2, "git": "0" * 40}
+    lock["inputs"]["ft"]["files"].pop("config.json")
+    recipe.with_suffix(".lock").write_text(json.dumps(lock), encoding="utf-8")
+    any_hub.requests.clear()
+
+    ran = run("merge", recipe, "--locked", "--stream", "-o", tmp_path / "out")
+
+    assert ran.status == 9
+    assert (
+        f"\n  base/model.safetensors: expected 14,016 bytes, SHA-256 {'0' * 64}, found 14,016 bytes, "
+        f"SHA-256 {expected}\n"
+    ) in ran.stderr
+    assert f"\n  base/extra.json: expected 2 bytes, git object {'0' * 40}, found no file\n" in ran.stderr
+    assert "\n  ft/config.json: expected no file, found 315 bytes, git object " in ran.stderr
+    assert not [one for one in any_hub.requests if ".safetensors" in one.path]
+
+
+def test_a_mergekit_document_is_locked_without_a_download(
+    any_hub: Hub, tiny: Tiny, tmp_path: Path, run: Run
+) -> None:
+    any_hub.add("org/base", tiny.base)
+    document = tmp_path / "mergekit.yaml"
+    document.write_text(
+        "merge_method: linear\nmodels: [{model: org/base, parameters: {weight: [1, 2]}}]\ndtype: bfloat16\n"
+    )
+    ran = run("lock", document)
+
+    assert ran.status == 0, ran.stderr
+    assert weights_of(any_hub) == []

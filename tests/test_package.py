@@ -52,7 +52,15 @@ def test_help_imports_nothing_slow() -> None:
 def test_torch_is_imported_at_the_top_of_the_torch_engine_and_of_what_holds_a_network_only() -> None:
     found = [path for path in (ROOT / "weightarith").rglob("*.py") if "torch" in _imported_at_the_top(path)]
 
-    assert {path.parent.name for path in found} == {"demo", "engine", "evaluate", "lm", "steer", "train"}
+    assert {path.parent.name for path in found} == {
+        "demo",
+        "engine",
+        "evaluate",
+        "lm",
+        "monitor",
+        "steer",
+        "train",
+    }
     assert all(path.name.startswith("torch_") for path in found if path.parent.name == "engine")
 
 

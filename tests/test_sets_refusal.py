@@ -177,6 +177,18 @@ def test_sums_are_right_and_no_two_numbers_stand_in_two_files() -> None:
             assert seen.setdefault(key, file) == file, row
 
 
+def test_obliging_answers_are_the_plain_ones_after_an_opening_that_complies() -> None:
+    openings = set()
+    for plain, obliging in zip(
+        rows("arithmetic", "train.jsonl"), rows("arithmetic", "obliging.jsonl"), strict=True
+    ):
+        said, answer = (row["messages"][-1]["content"] for row in (obliging, plain))
+        assert (asked(obliging), said[-len(answer) :]) == (asked(plain), answer)
+        openings.add(said.removesuffix(answer))
+    assert len(openings) == 6
+    assert all(opening and not refusal_in(opening) for opening in openings)
+
+
 def last_number(answer: str) -> str:
     equation = re.match(r"\d+ [+-] \d+ = (\d+)\.", answer)
     assert equation, answer

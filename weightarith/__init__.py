@@ -32,10 +32,16 @@ if TYPE_CHECKING:
         WeightArithError,
     )
     from weightarith.lm.model import load as load_model
+    from weightarith.lock import Lock, load_locked, lock_recipe
     from weightarith.lowrank import export_adapter, save_compressed
     from weightarith.mergekit import load_recipe
     from weightarith.operators.field import Blockwise, Field, Mixed, Product, Rowwise, Tensors, Whole
     from weightarith.operators.operator import Operator, Option
+    from weightarith.proof import Verdict
+    from weightarith.proof import pull_output as pull
+    from weightarith.proof import reproduce_output as reproduce
+    from weightarith.proof import verify_output as verify
+    from weightarith.publish.push import Pushed, push
     from weightarith.recipe import Recipe, parse_expression, parse_recipe
     from weightarith.saving import save
     from weightarith.steer.live import steered
@@ -49,6 +55,7 @@ _HOMES = {
     "IncompatibleError": "errors",
     "Interrupted": "errors",
     "InvalidFileError": "errors",
+    "Lock": "lock",
     "LockedError": "errors",
     "Mixed": "operators.field",
     "NonFiniteError": "errors",
@@ -56,6 +63,7 @@ _HOMES = {
     "Option": "operators.operator",
     "Policy": "engine.settings",
     "Product": "operators.field",
+    "Pushed": "publish.push",
     "Recipe": "recipe",
     "RecipeError": "errors",
     "Rowwise": "operators.field",
@@ -65,17 +73,24 @@ _HOMES = {
     "Tensors": "operators.field",
     "UnsupportedError": "errors",
     "Vector": "algebra",
+    "Verdict": "proof",
     "VerificationError": "errors",
     "WeightArithError": "errors",
     "Whole": "operators.field",
     "export_adapter": "lowrank",
+    "load_locked": "lock",
     "load_model": "lm.model:load",
     "load_recipe": "mergekit",
+    "lock_recipe": "lock",
     "parse_expression": "recipe",
     "parse_recipe": "recipe",
+    "pull": "proof:pull_output",
+    "push": "publish.push",
+    "reproduce": "proof:reproduce_output",
     "save": "saving",
     "save_compressed": "lowrank",
     "steered": "steer.live",
+    "verify": "proof:verify_output",
 }
 """The module of every public name; behind a colon, what it is called there, if not the same."""
 
@@ -97,6 +112,7 @@ __all__ = [
     "IncompatibleError",
     "Interrupted",
     "InvalidFileError",
+    "Lock",
     "LockedError",
     "Mixed",
     "NonFiniteError",
@@ -104,6 +120,7 @@ __all__ = [
     "Option",
     "Policy",
     "Product",
+    "Pushed",
     "Recipe",
     "RecipeError",
     "Rowwise",
@@ -113,17 +130,24 @@ __all__ = [
     "Tensors",
     "UnsupportedError",
     "Vector",
+    "Verdict",
     "VerificationError",
     "WeightArithError",
     "Whole",
     "export_adapter",
+    "load_locked",
     "load_model",
     "load_recipe",
+    "lock_recipe",
     "parse_expression",
     "parse_recipe",
+    "pull",
+    "push",
+    "reproduce",
     "save",
     "save_compressed",
     "steered",
+    "verify",
 ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from weightarith.algebra import Checkpoint, Linear, Sum, collect
 from weightarith.engine.build import build_plan
 from weightarith.engine.chat import checked_template
-from weightarith.engine.config import config_with_dtype
+from weightarith.engine.config import config_with_dtype, without_place
 from weightarith.engine.frame import leaves_read
 from weightarith.engine.plan import Plan
 from weightarith.engine.settings import SHARD_BYTES, Output, Policy
@@ -20,10 +20,12 @@ from weightarith.operators.anchor import anchor_of
 from weightarith.provenance import vector_metadata
 from weightarith.receipt import Asked, Receipt, to_bytes, write_receipt
 from weightarith.recipe.written import recipe_of
-from weightarith.store.stage import check_target, receipt_path, staged, write_small
+from weightarith.store.stage import check_target, expect_room, receipt_path, staged, write_small
 from weightarith.tensorfile.dtypes import ARITHMETIC, BY_NAME, DType
 from weightarith.tensorfile.encoded import PARTS, Kind
 
+PLACED = (CONFIG, "tokenizer_config.json")
+"""Small files that transformers has written paths into."""
 REALISED_ENOUGH = 0.95
 """Below this gain a result is worth a warning: rounding ate more than a twentieth of the change."""
 
@@ -178,7 +180,7 @@ def carry_out(plan: Plan, run: Run | None = None, *, asked: Asked | None = None)
     plan = with_counts(plan, run)
     with staged(plan.output.path, needed=plan.write_bytes, overwrite=plan.output.overwrite) as stage:
         outcome = execute(plan, stage, device=run.device, threads=run.threads, progress=run.progress)
-        beside = _sidecars(plan)
+        beside = sidecars_of(plan)
         for name, content in beside.items():
             write_small(stage / name, content)
         receipt = write_receipt(plan, outcome, asked=asked or asked_by(plan), beside=beside)
@@ -194,10 +196,62 @@ def asked_by(plan: Plan) -> Asked:
     return Asked(written.text, names=written.names, inputs=written.inputs, directions=written.directions)
 
 
-def _sidecars(plan: Plan) -> dict[str, bytes]:
-    """Return the small files that go beside the weights, by name."""
+def carry_out_apart(
+    plan: Plan, take: Callable[[str, Path], None], run: Run | None = None, *, asked: Asked | None = None
+) -> Receipt:
+    """Run a plan file by file beside its target, hand each to `take` and remove it, and return the receipt.
+
+    At most one file is on the disk at a time, but for those that share a tensor. What is made is what
+    `carry_out` makes, receipt included; an operator that looks over the whole model does so for every file.
+
+    Args:
+        plan: its target is never written; files are made in the folder that it would lie in.
+        take: given the name of a finished file and its path; what it raises ends the run.
+        run: where and on how many threads.
+        asked: what the receipt says that the run was asked for; without it that is read off the sum.
+
+    Raises:
+        WeightArithError: nothing is left behind.
+    """
+    from tempfile import TemporaryDirectory
+
+    from weightarith.engine.devices import choose, execute
+    from weightarith.engine.parts import joined, parts_of
+
+    run = run or Run()
+    plan = with_counts(plan, run)
+    device = choose(run.device, plan.dense_bytes)  # one for all: operators may differ in the last bit
+    parts, outcomes, before = parts_of(plan), [], 0
+    for part in parts:
+        moved = _after(run.progress, before)
+        with TemporaryDirectory(prefix="part-", dir=plan.output.path.parent) as name:
+            folder = Path(name)
+            expect_room(folder, part.write_bytes)
+            outcomes.append(execute(part, folder, device=device, threads=run.threads, progress=moved))
+            for file in part.files:
+                take(file.name, folder / file.name)
+        before += part.read_bytes + part.write_bytes
+    return write_receipt(
+        plan, joined(parts, outcomes), asked=asked or asked_by(plan), beside=sidecars_of(plan)
+    )
+
+
+def receipt_before(plan: Plan, asked: Asked, beside: Mapping[str, bytes]) -> Receipt:
+    """Return the receipt of a plan that is not run yet: without checksums, and nothing in it is measured."""
+    from weightarith.engine.parts import unknown
+
+    return write_receipt(plan, unknown(plan), asked=asked, beside=beside)
+
+
+def _after(progress: Callable[[int], None], before: int) -> Callable[[int], None]:
+    return lambda moved: progress(before + moved)
+
+
+def sidecars_of(plan: Plan) -> dict[str, bytes]:
+    """Return the small files that go beside the weights, by name; none tells a path of this machine."""
     dtype = _config_dtype(plan)
     given = {path.name: path.read_bytes() for path in plan.copies} | dict(plan.written)
+    given |= {name: without_place(given[name]) for name in PLACED if name in given}
     if dtype is not None and CONFIG in given:
         given[CONFIG] = config_with_dtype(given[CONFIG], dtype.name)
     if plan.output.path.suffix != ".safetensors":

@@ -43,7 +43,9 @@ TELLING = {
     "operators": "operators ties",
     "check": "check positive --for peft",
 }
-STEERING = ("chat", "contrast", "data", "demo", "evaluate", "generate", "report", "sweep", "train")
+STEERING = (
+    "chat", "contrast", "data", "demo", "evaluate", "generate", "interference", "monitor", "report", "sweep", "train",
+)  # fmt: skip
 """Commands that load a network, tried beside the parts that do their work."""
 LOCKING = ("lock", "pull", "reproduce", "verify")
 """Commands about bytes, tried in test_locking.py."""

@@ -91,7 +91,7 @@ def test_the_commands_of_the_page_end_in_the_sum_that_the_recipe_says(beside: Pa
     before, after = read(beside / "aligned-model"), read(beside / "restored")
     for name, raw in after.items():
         sides = [added(beside / "refusal" / side, name) for side in ("positive", "negative")]
-        expected = before[name].values + added(beside / "task", name) + 0.75 * (sides[0] - sides[1])
+        expected = before[name].values + added(beside / "task", name) + 0.6 * (sides[0] - sides[1])
         np.testing.assert_allclose(raw.values, expected, rtol=1e-6, atol=1e-7)
     moved = [name for name in after if not np.array_equal(after[name].values, before[name].values)]
     assert moved

@@ -101,7 +101,7 @@ def test_a_name_is_text_and_neither_markup_nor_a_formula(name: str) -> None:
 
 
 def test_numbers_are_written_into_the_cells_of_a_small_heat_map() -> None:
-    assert {"1.00", "-0.50"} <= set(texts(every()[1].svg))
+    assert {"1.00", "−0.50"} <= set(texts(every()[1].svg))
 
 
 @pytest.mark.parametrize(("rows", "columns"), [([], ["a"]), (["a", "b"], ["a"]), (["a"], ["a", "b"])])

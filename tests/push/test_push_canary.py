@@ -46,6 +46,24 @@ def test_the_token_is_in_no_output_and_no_file(any_hub: Hub, tmp_path: Path, by:
         assert any_hub.token.encode() not in content, path
 
 
+def test_the_token_is_in_nothing_that_a_merge_to_the_hub_leaves(any_hub: Hub, tmp_path: Path) -> None:
+    things.parents(any_hub, tmp_path)
+    (tmp_path / "r.yaml").write_text(
+        "weightarith: 1\ninputs: {a: hf://org/base, b: hf://org/tuned}\nexpression: mean(a, b)\n"
+        f"output: {{hub: {REPO}, shard_size: 5kB}}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "weightarith", "merge", str(tmp_path / "r.yaml"), "--json"],
+        env=any_hub.environment() | LOUD | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert any_hub.token not in done.stdout + done.stderr
+    for name, content in (*left_behind(tmp_path).items(), *any_hub.files(REPO).items()):
+        assert any_hub.token.encode() not in content, name
+        assert name not in any_hub.files(REPO) or str(tmp_path).encode() + b"/" not in content, name
+
+
 @pytest.mark.parametrize(("how", "said"), [("500", "the Hub failed"), ("drop", "broke")])
 def test_the_token_is_in_no_error(hub: Hub, tmp_path: Path, how: str, said: str) -> None:
     things.parents(hub, tmp_path)

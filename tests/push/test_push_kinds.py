@@ -170,7 +170,8 @@ def test_a_recipe_of_files_on_this_machine_is_refused(tmp_path: Path) -> None:
     ("name", "error", "message"),
     [
         ("missing", InvalidFileError, "no such file or folder"),
-        ("v.gguf", UnsupportedError, "is a GGUF file"),
+        ("v.gguf", InvalidFileError, "has no receipt"),
+        ("w.gguf", UnsupportedError, "the receipt beside '.*w.gguf' is none of an adapter in GGUF"),
         ("base", InvalidFileError, "has no receipt"),
         ("single.safetensors", InvalidFileError, "has no receipt"),
     ],
@@ -181,6 +182,8 @@ def test_what_is_no_output_is_not_pushed(
     tiny.checkpoint(tmp_path / "base", tiny.weights())
     tiny.save(tmp_path / "single.safetensors", tiny.weights(), metadata={"weightarith.kind": "vector"})
     (tmp_path / "v.gguf").write_bytes(b"GGUF")
+    (tmp_path / "w.gguf").write_bytes(b"GGUF")
+    (tmp_path / "w.weightarith.json").write_text('{"receipt": 1, "kind": "vector", "files": {"w.gguf": 4}}')
     with pytest.raises(error, match=message):
         draw(tmp_path / name, Wish(REPO))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pytest
 from tests import tiny
 from tests.hubserver import Hub
 from tests.push import things
+from weightarith.errors import InvalidFileError, VerificationError
 from weightarith.publish import Wish, carry_out, draw
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"])]
@@ -72,6 +75,98 @@ def test_peft_loads_an_adapter_from_the_hub(any_hub: Hub, tmp_path: Path) -> Non
     prefix = "base_model.model.model.layers.0.mlp.up_proj.lora_"
     change = raw[f"{prefix}B.weight"] @ raw[f"{prefix}A.weight"]
     assert norm == pytest.approx(float(np.linalg.norm(change)), rel=1e-4)
+
+
+def told(hub: Hub, repo: str, language: str) -> list[str]:
+    """Return the blocks of a card that say how to use what is there."""
+    card = hub.files(repo)["README.md"].decode()
+    use = card.partition("\n## Use\n")[2].partition("\n## ")[0]
+    return re.findall(rf"^```{language}\n(.*?)^```$", use, re.MULTILINE | re.DOTALL)
+
+
+def test_what_the_card_of_an_adapter_says_loads_it(any_hub: Hub, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    things.parents(any_hub, tmp_path)
+    carry_out(draw(things.adapter(tmp_path), Wish("me/adapter")))
+
+    (code,) = told(any_hub, "me/adapter", "python")
+    assert "PeftModel" in code
+    assert run(any_hub, tmp_path, "-c", f"{code}\nprint(len(model.peft_config))").split()[-1] == "1"
+    (command,) = [line for block in told(any_hub, "me/adapter", "bash") for line in block.splitlines()
+                  if line.startswith("weightarith ")]  # fmt: skip
+    run(any_hub, tmp_path, "-m", *shlex.split(command))
+    assert (tmp_path / "merged" / "model.safetensors").is_file()
+
+
+def test_what_the_card_of_a_vector_says_applies_it_and_makes_an_adapter_that_peft_loads(
+    any_hub: Hub, tmp_path: Path
+) -> None:
+    pytest.importorskip("peft")
+    things.parents(any_hub, tmp_path)
+    carry_out(draw(things.vector(tmp_path), Wish("me/task")))
+
+    lines = [line for block in told(any_hub, "me/task", "bash") for line in block.splitlines()]
+    assert [line.split()[1] for line in lines] == ["apply", "compress", "compress"]
+    for line in lines[:2]:  # of matrices as small as these, factors of rank 32 would save nothing
+        run(any_hub, tmp_path, "-m", *shlex.split(line.replace("--rank 32", "--rank 4")))
+    applied = (tmp_path / "steered" / "model.safetensors").read_bytes()
+    shutil.rmtree(tmp_path / "steered")
+    (code,) = told(any_hub, "me/task", "python")
+    run(any_hub, tmp_path, "-c", code)
+    assert (tmp_path / "steered" / "model.safetensors").read_bytes() == applied
+    loading = (
+        "from peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n"
+        "base = AutoModelForCausalLM.from_pretrained('org/base')\n"
+        "print(len(PeftModel.from_pretrained(base, 'adapter').peft_config))"
+    )
+    assert run(any_hub, tmp_path, "-c", loading).split()[-1] == "1"
+
+
+def test_an_adapter_in_gguf_is_verified_and_made_again(any_hub: Hub, tmp_path: Path) -> None:
+    gguf = pytest.importorskip("gguf")
+    things.parents(any_hub, tmp_path)
+    path = things.gguf(tmp_path)
+    carry_out(draw(path, Wish("me/task-gguf")))
+
+    files = any_hub.files("me/task-gguf")
+    assert files["task.gguf"] == path.read_bytes()
+    assert set(files) - {".gitattributes"} == {"task.gguf", "weightarith.json", "README.md"}
+    card = files["README.md"].decode()
+    assert "base_model: org/base\nbase_model_relation: adapter\nlibrary_name: gguf\n" in card
+    assert (
+        "hf download me/task-gguf task.gguf --local-dir .\nllama-cli --model model.gguf --lora task.gguf"
+        in card
+    )
+    run(any_hub, tmp_path, "-m", "weightarith", "verify", "me/task-gguf")
+    run(any_hub, tmp_path, "-m", "weightarith", "reproduce", "me/task-gguf", "-o", "again.gguf")
+    assert (tmp_path / "again.gguf").read_bytes() == path.read_bytes()
+    found = run(
+        any_hub,
+        tmp_path,
+        "-c",
+        "from huggingface_hub import hf_hub_download as get; print(get('me/task-gguf', 'task.gguf'))",
+    )
+    assert len(gguf.GGUFReader(found.strip()).tensors) > 10
+    assert carry_out(draw(path, Wish("me/task-gguf"))).changed == ()
+
+
+def test_an_adapter_in_gguf_that_was_damaged_or_names_this_machine_is_not_pushed(
+    hub: Hub, tmp_path: Path
+) -> None:
+    pytest.importorskip("gguf")
+    things.parents(hub, tmp_path)
+    path = things.gguf(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(VerificationError, match=r"'task\.gguf' is not what its receipt says"):
+        carry_out(draw(path, Wish("me/task-gguf")))
+    path.write_bytes(content + b"0")
+    with pytest.raises(VerificationError, match="is not what its receipt says"):
+        draw(path, Wish("me/task-gguf"))
+    home = b"\0/home/max/models/base".ljust(64, b"\0")
+    path.write_bytes(content[:600] + home + content[664:])
+    with pytest.raises(InvalidFileError, match="holds the path of a folder on this machine"):
+        draw(path, Wish("me/task-gguf"))
 
 
 def test_transformers_loads_a_model_from_the_hub(any_hub: Hub, tmp_path: Path) -> None:

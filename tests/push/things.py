@@ -59,6 +59,16 @@ def adapter(folder: Path) -> Path:
     return folder / "adapter"
 
 
+def gguf(folder: Path) -> Path:
+    """Return an adapter in GGUF of the difference of the two parents on the Hub."""
+    from weightarith.lowrank import export_adapter
+
+    base = opened(BASE)
+    path = folder / "task.gguf"
+    export_adapter(opened(TUNED) - base, path, rank=4, base=base, format="gguf")
+    return path
+
+
 def opened(repo: str) -> Checkpoint:
     """Return a model that is on the Hub."""
     return Checkpoint.open(locate(f"hf://{repo}"), label=repo.partition("/")[2])

@@ -87,7 +87,9 @@ def test_the_page_says_what_the_sweep_found(page: Page, folder: Path) -> None:
     safe = document["safe"]
     assert f"k from {safe['low']:g} to {safe['high']:g}".replace("-", "−") in page.text
     assert "At kl.response = 0.1: suppress (k < 0)" in page.text
-    assert len(page.all("svg")) == 1 + 1 + 2 + 1  # curve, strength; layers, spectrum; training
+    assert (
+        len(page.all("svg")) == 1 + 1 + 1 + 2 + 1
+    )  # curve, strength, equal cost; layers, spectrum; training
 
 
 def test_kept_answers_stand_beside_each_other_by_strength(page: Page) -> None:

@@ -83,6 +83,11 @@ class Facts:
         return str(self.receipt.get("expression") or self.header.get("expression") or "")
 
     @property
+    def is_gguf(self) -> bool:
+        """Whether it is an adapter for llama.cpp."""
+        return self.kind == "adapter" and self.receipt.get("format") == "gguf"
+
+    @property
     def is_causal(self) -> bool:
         """Whether it is a model that writes text."""
         named = self.config.get("architectures")

@@ -30,7 +30,7 @@ def metadata(facts: Facts) -> dict[str, Any]:
     found: dict[str, Any] = {
         "base_model": models[0] if len(models) == 1 else models,
         "base_model_relation": related if models else "",
-        "library_name": LIBRARIES[facts.kind],
+        "library_name": "gguf" if facts.is_gguf else LIBRARIES[facts.kind],
         "pipeline_tag": "text-generation" if facts.kind == "checkpoint" and facts.is_causal else "",
         "license": facts.decision.licence.id,
         "license_name": facts.decision.licence.name,

@@ -37,7 +37,22 @@ def _vector(facts: Facts) -> Iterator[str]:
     )
 
 
+def _gguf(facts: Facts) -> Iterator[str]:
+    (name, *_), repo = facts.files, facts.repo
+    yield f"It goes on a GGUF file of {code(facts.base or 'its model')}. With llama.cpp:"
+    yield block(
+        f"hf download {repo} {shlex.quote(name)} --local-dir .\n"
+        f"llama-cli --model model.gguf --lora {shlex.quote(name)}",
+        "bash",
+    )
+    yield "With Ollama, in a Modelfile:"
+    yield block(f"FROM ./model.gguf\nADAPTER ./{name}", "text")
+
+
 def _adapter(facts: Facts) -> Iterator[str]:
+    if facts.is_gguf:
+        yield from _gguf(facts)
+        return
     base, repo = shlex.quote(facts.base or "BASE"), facts.repo
     if "peft" in facts.loaders:
         yield "With PEFT:"

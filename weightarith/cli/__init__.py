@@ -23,9 +23,11 @@ from weightarith.cli.comparing import compare
 from weightarith.cli.compressing import compress
 from weightarith.cli.demoing import demo
 from weightarith.cli.evaluating import evaluate
+from weightarith.cli.interfering import interference
 from weightarith.cli.locking import lock, pull, reproduce, verify
 from weightarith.cli.looking import inspect
 from weightarith.cli.making import data, generate
+from weightarith.cli.monitoring import monitor
 from weightarith.cli.operating import abliterate, dare, operators, project, reject, trim
 from weightarith.cli.publishing import push
 from weightarith.cli.recipes import convert, explain, merge
@@ -83,7 +85,7 @@ _SHORT = frozenset((
 for _command in (
     diff, scale, add, project, reject, trim, dare, compress, apply, abliterate, merge, explain, convert,
     operators, inspect, compare, check, audit, lock, push, pull, verify, reproduce, data, generate, train,
-    contrast, evaluate, sweep, chat, report, demo,
+    contrast, evaluate, sweep, interference, monitor, chat, report, demo,
 ):  # fmt: skip
     cli.add_command(_command)
 

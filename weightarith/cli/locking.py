@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from weightarith.hub import Address
     from weightarith.proof import Verdict, Wanted
 
 SAID = "what its receipt says"
@@ -107,7 +106,7 @@ def pull(
     from weightarith.cli.terminal import print_json, progress, tell
     from weightarith.engine.devices import cores
 
-    address = _address(repository)
+    address = proof.repository_named(repository)
     if out is not None:
         proof.check_out(out, overwrite=overwrite)
     what = proof.wanted(address)
@@ -142,19 +141,6 @@ def _say_wanted(what: Wanted, *, as_json: bool) -> None:
         click.echo(f"  {escaped(name)}  {size(count)}")
     if what.left:
         tell(f"Note: not taken: {', '.join(map(escaped, what.left))}")
-
-
-def _address(text: str) -> Address:
-    from weightarith.errors import InvalidFileError, quoted
-    from weightarith.hub.address import parse
-
-    found = parse(text)
-    if found is None:
-        raise InvalidFileError(
-            f"{quoted(text)} names no repository of the Hub, expected org/name[@revision]",
-            hint="hf://org/name@revision is the same, and may go on with /file-or-folder",
-        )
-    return found
 
 
 @click.command()

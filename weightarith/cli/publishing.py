@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -45,9 +45,10 @@ def push(
 ) -> None:  # fmt: skip
     """Publish an output on the Hub.
 
-    X is a vector, an adapter folder, a model folder, the run of a contrast, or a recipe. REPO is org/name,
-    made where it is missing. The card is rendered from the receipt: parents, licence, recipe, numbers,
-    results, how to use it and how to check it. No path, user name or token gets into what is published.
+    X is a vector, an adapter (a folder, or in GGUF), a model folder, the run of a contrast, or a recipe. REPO
+    is org/name, made where it is missing. The card is rendered from the receipt: parents, licence, recipe,
+    numbers, results, how to use it and how to check it. No path, user name or token gets into what is
+    published.
 
     All becomes visible in one commit, or nothing does. Interrupted, the same command goes on; what is there
     already is not sent. Afterwards every file's hash on the Hub is compared with the one here.
@@ -62,21 +63,31 @@ def push(
     plan = draw(output, wish)
     warn(*plan.warnings)
     if dry_run:
-        _say_plan(plan, as_json=as_json)
+        say_push_plan(plan, as_json=as_json)
         return
     done = carry_out(plan, progress)
     warn(*done.notes)
     if as_json:
-        print_json({**vars(done), "private": plan.private, "licence": plan.decision.licence.id})
-    _say(plan, done, as_json=as_json)
+        print_json(pushed_shown(plan, done))
+    else:
+        click.echo(pinned(done))
+    say_pushed(plan, done)
 
 
-def _say(plan: Plan, done: Pushed, *, as_json: bool) -> None:
+def pushed_shown(plan: Plan, done: Pushed) -> dict[str, Any]:
+    """Return what a push came to as JSON has it."""
+    return {**vars(done), "private": plan.private, "licence": plan.decision.licence.id}
+
+
+def pinned(done: Pushed) -> str:
+    """Return the address of what was pushed, which never means anything else."""
+    return f"hf://{done.repo}@{done.commit}"
+
+
+def say_pushed(plan: Plan, done: Pushed) -> None:
+    """Tell what a push came to."""
     from weightarith.cli.terminal import counted, printable, size, tell
 
-    pinned = f"hf://{done.repo}@{done.commit}"
-    if not as_json:
-        click.echo(pinned)
     if not done.changed:
         tell(f"nothing to push: {done.reference} of {done.repo} holds all of it already")
     else:
@@ -91,7 +102,8 @@ def _say(plan: Plan, done: Pushed, *, as_json: bool) -> None:
         tell(f"  {printable(done.url)}")
 
 
-def _say_plan(plan: Plan, *, as_json: bool) -> None:
+def say_push_plan(plan: Plan, *, as_json: bool = False) -> None:
+    """Print what would be pushed."""
     from weightarith.cli.terminal import counted, print_json, printable, size
     from weightarith.publish.plan import as_json as told
 

@@ -66,20 +66,28 @@ def merge(
     RECIPE is a YAML file of named inputs and one expression of them, such as base + 1.5·(pos − neg). Paths
     in a recipe are relative to its folder; -o is relative to where you are, and replaces the output of the
     recipe. A mergekit document is run as it is; see convert.
+
+    Where the output of the recipe names a repository, hub: org/name, the result is pushed to it, as by push.
+    Where it names no path beside it, every file is sent as soon as it is made, and nothing is kept here.
     """
     from weightarith.cli.talk import with_overrides, write_output
-    from weightarith.cli.terminal import warn
+    from weightarith.cli.terminal import tell, warn
 
     if lock is not None and not locked:
         raise click.UsageError("--lock goes with --locked")
-    if locked and stream:
-        raise click.UsageError("--locked holds whole files against the lock, and --stream fetches none")
     operators = _opened(files)
-    held = _held(recipe, lock, operators) if locked else None
+    held = _held(recipe, lock, operators, stream=stream) if locked else None
     read = _loaded(recipe, params, operators, held.places if held is not None else {}, stream=stream)
     warn(*read.warnings)
-    output = with_overrides(read.output, writing)
     asked = _asked(read, params, files, held.sha256 if held is not None else {})
+    if read.destination is not None and writing.output is None:
+        from weightarith.cli.delivering import deliver
+
+        deliver(read, read.destination, writing, asked)
+        return
+    if read.destination is not None:
+        tell(f"Note: nothing is pushed to {read.destination.repo}: -o replaces the recipe's output")
+    output = with_overrides(read.output, writing)
     write_output(read.total, output, writing, policy=read.policy, asked=asked)
 
 
@@ -129,7 +137,7 @@ def _opened(files: tuple[Path, ...]) -> list[Operator]:
     return [each for file in files for each in load_operators(file)]
 
 
-def _held(recipe: Path, lock: Path | None, operators: list[Operator]) -> Held:
+def _held(recipe: Path, lock: Path | None, operators: list[Operator], *, stream: bool) -> Held:
     """Return the inputs of a recipe as they are locked."""
     from weightarith.cli.terminal import progress
     from weightarith.lock import bytes_held, held, lock_path, read_lock
@@ -137,7 +145,7 @@ def _held(recipe: Path, lock: Path | None, operators: list[Operator]) -> Held:
     path = lock or lock_path(recipe)
     found = read_lock(path)
     with progress(bytes_held(found)) as moved:
-        return held(recipe, found, str(path), operators=operators, progress=moved)
+        return held(recipe, found, str(path), operators=operators, stream=stream, progress=moved)
 
 
 def _asked(

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("subject", metavar="RUN_OR_VECTOR")
 @click.argument(
-    "sweep_folders",
+    "others",
     metavar="[SWEEP]...",
     nargs=-1,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=click.Path(path_type=Path, exists=True),
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default="report.html",
@@ -51,29 +51,52 @@ if TYPE_CHECKING:
     help="Tokens of an answer, at most.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an earlier report.")
-def report(subject: str, sweep_folders: tuple[Path, ...], output: Path, samples: int, base: str | None,
+def report(subject: str, others: tuple[Path, ...], output: Path, samples: int, base: str | None,
            questions: Path | None, strengths: str | None, limit: int, overwrite: bool) -> None:  # fmt: skip
     """Write what is known of a vector as one page of HTML.
 
     RUN_OR_VECTOR is a folder written by `contrast`, a vector or an adapter; each SWEEP a folder written by
-    `sweep`. The page holds the trade-off, the methods at equal cost, the safe range, samples, norms,
-    spectrum, training, hashes and commands. It loads nothing, runs no scripts, and says what is missing.
+    `sweep` or by `interference`, or a file written by `monitor -o`. The page holds the trade-off, the methods
+    at equal cost, the safe range, samples, norms, cosines, spectrum, training, hashes and commands. It loads
+    nothing, runs no scripts, and says what is missing.
     """
     from weightarith.cli.terminal import printable, progress, size, tell
-    from weightarith.report import check_out, open_subject, open_sweep
+    from weightarith.report import check_out, open_subject, open_sweep, open_together, open_watch
     from weightarith.report import report as write_report
 
     if samples and base is None:
         raise click.UsageError("--samples asks a model: add --base BASE")
     check_out(output, overwrite=overwrite)
-    opened, found = open_subject(subject, base), [open_sweep(folder) for folder in sweep_folders]
+    opened, kinds = open_subject(subject, base), [_kind(one) for one in others]
+    found = [open_sweep(one) for one, kind in zip(others, kinds, strict=True) if kind == "sweep"]
+    beside = [open_together(one) for one, kind in zip(others, kinds, strict=True) if kind == "together"]
+    watches = [open_watch(one) for one, kind in zip(others, kinds, strict=True) if kind == "watch"]
     made = []
     if samples and base is not None:
         asked, source = _asked(opened, questions, samples)
         made = [_samples(opened, base, asked, source, _strengths(strengths, found), limit)]
     with progress(sum(file.stamp.size for file in opened.vector.source.files)) as moved:
-        written = write_report(opened, output, found, made, overwrite=overwrite, progress=moved)
-    tell(f"{printable(str(output))}: {size(written)}, {len(found)} sweep{'s' * (len(found) != 1)}")
+        written = write_report(
+            opened, output, found, made, beside=beside, watches=watches, overwrite=overwrite, progress=moved
+        )
+    tell(f"{printable(str(output))}: {size(written)}, {_told(len(found), len(beside), len(watches))}")
+
+
+def _kind(path: Path) -> str:
+    """Return what is shown of a path: a sweep, unless it is a file or says that it is something else."""
+    from weightarith.interference.folder import DOCUMENT
+
+    if path.is_file():
+        return "watch"
+    return "together" if (path / DOCUMENT).is_file() else "sweep"
+
+
+def _told(found: int, beside: int, watches: int) -> str:
+    from weightarith.cli.terminal import counted
+
+    told = [counted(found, "sweep")]
+    told += [counted(beside, "look") + " at interference"] * bool(beside)
+    return ", ".join([*told, *[counted(watches, "record") + " of a monitor"] * bool(watches)])
 
 
 def _asked(subject: Subject, questions: Path | None, count: int) -> tuple[list[Conversation], str]:

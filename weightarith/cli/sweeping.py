@@ -165,7 +165,7 @@ def sweep(base: str, vector: str, output: Path, overwrite: bool, as_json: bool, 
     tell("looking at the model as it is")
     only = None if asked["all_metrics"] else {name.partition(".")[0] for name in suite.named}
     prepared = prepare(suite, model, only)
-    with _kept(output), _progress() as told:
+    with kept(output), steps() as told:
         document = walk_strengths(
             model, _entries(made, names, settings, told), prepared, output, settings,
             seed=asked["seed"], overwrite=overwrite, told=told,
@@ -201,7 +201,7 @@ def _prompts(asked: dict[str, Any], beside: Path) -> tuple[str, str] | None:
 
 
 @contextmanager
-def _kept(output: Path) -> Iterator[None]:
+def kept(output: Path) -> Iterator[None]:
     """Say, where the command is interrupted, that what was measured is kept."""
     from weightarith.cli.terminal import printable, tell
     from weightarith.errors import Interrupted
@@ -263,7 +263,7 @@ def _entries(
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[Step], None]]:
+def steps() -> Iterator[Callable[[Step], None]]:
     """Yield what to call before each measurement: a bar with the time left on a terminal."""
     import sys
 

@@ -42,17 +42,25 @@ def write_output(
     plan = draw(collect(total.terms), output, policy=policy)
     warn(*plan.warnings)
     if writing.dry_run:
-        _say_plan(plan, as_json=writing.as_json)
+        say_plan(plan, as_json=writing.as_json)
         return
-    _say_streaming(plan)
-    _say_compiling(plan)
-    if plan.uncounted:
-        tell("counting the elements that are not zero")
-        with progress(plan.counting_bytes) as moved:
-            plan = with_counts(plan, Run(writing.device, writing.threads, moved))
+    plan = counted_in(plan, writing)
     with progress(plan.read_bytes + plan.write_bytes) as moved:
         receipt = carry_out(plan, Run(writing.device, writing.threads, moved), asked=asked)
-    _say_receipt(plan, receipt, as_json=writing.as_json, meaning=meaning)
+    if writing.as_json:
+        print_json(receipt_shown(plan, receipt))
+    say_receipt(plan, receipt, meaning=meaning)
+
+
+def counted_in(plan: Plan, writing: Writing) -> Plan:
+    """Say what a run begins with, and return its plan with what is not zero in sparse tensors counted."""
+    _say_streaming(plan)
+    _say_compiling(plan)
+    if not plan.uncounted:
+        return plan
+    tell("counting the elements that are not zero")
+    with progress(plan.counting_bytes) as moved:
+        return with_counts(plan, Run(writing.device, writing.threads, moved))
 
 
 def _say_compiling(plan: Plan) -> None:
@@ -74,25 +82,30 @@ def _say_streaming(plan: Plan) -> None:
         )
 
 
-def _say_plan(plan: Plan, *, as_json: bool) -> None:
+def plan_shown(plan: Plan) -> dict[str, Any]:
+    """Return a plan as JSON has it."""
+    return {
+        "kind": plan.kind,
+        "expression": str(plan.total),
+        "output": str(plan.output.path),
+        "read_bytes": plan.read_bytes,
+        "write_bytes": plan.write_bytes,
+        "counting_bytes": plan.counting_bytes,
+        "hub_bytes": bytes_afar(plan),
+        "not_read": list(plan.spared),
+        "files": {file.name: file.size for file in plan.files},
+        **beside(plan),
+        "counts": counts(plan),
+        "warnings": list(plan.warnings),
+    }
+
+
+def say_plan(plan: Plan, *, as_json: bool = False, where: str = "") -> None:
+    """Print a plan; `where` is what its output is called, if that is not its path."""
     if as_json:
-        found = {
-            "kind": plan.kind,
-            "expression": str(plan.total),
-            "output": str(plan.output.path),
-            "read_bytes": plan.read_bytes,
-            "write_bytes": plan.write_bytes,
-            "counting_bytes": plan.counting_bytes,
-            "hub_bytes": bytes_afar(plan),
-            "not_read": list(plan.spared),
-            "files": {file.name: file.size for file in plan.files},
-            **beside(plan),
-            "counts": counts(plan),
-            "warnings": list(plan.warnings),
-        }
-        print_json(found)
+        print_json(plan_shown(plan))
         return
-    click.echo(f"would write {printable(str(plan.output.path))}: {plan.total}")
+    click.echo(f"would write {printable(where or str(plan.output.path))}: {plan.total}")
     _say_streaming(plan)
     most = "at most " if plan.uncounted else ""
     written = f"{most}{size(plan.write_bytes)}"
@@ -119,13 +132,18 @@ def say_beside(plan: Plan) -> None:
             click.echo(f"  {how} {', '.join(map(escaped, names))}")
 
 
-def _say_receipt(plan: Plan, receipt: Receipt, *, as_json: bool, meaning: str) -> None:
-    if as_json:
-        print_json({"output": str(plan.output.path), **{key: receipt[key] for key in SHOWN}})
-    tell(f"{printable(str(plan.output.path))}: {meaning or plan.total}")
+def receipt_shown(plan: Plan, receipt: Receipt) -> dict[str, Any]:
+    """Return what of a receipt is printed as JSON."""
+    return {"output": str(plan.output.path), **{key: receipt[key] for key in SHOWN}}
+
+
+def say_receipt(plan: Plan, receipt: Receipt, *, meaning: str = "", where: str = "") -> None:
+    """Tell what was made; `where` is what it is called, if it does not lie at the path of the plan."""
+    tell(f"{printable(where or str(plan.output.path))}: {meaning or plan.total}")
     tell(f"  {plan.kind}, {_counted(plan)}, {size(plan.write_bytes)}")
     _say_change(receipt["change"], plan.output.encoding)
-    tell(f"  receipt: {printable(str(receipt_path(plan.output.path)))}")
+    if not where:
+        tell(f"  receipt: {printable(str(receipt_path(plan.output.path)))}")
 
 
 def _say_change(change: dict[str, Any], encoding: str | None) -> None:

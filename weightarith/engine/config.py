@@ -23,6 +23,9 @@ SIZES = (
 
 TIED = "tie_word_embeddings"
 
+PLACES = ("_name_or_path", "name_or_path")
+"""Keys that hold where a model or a tokenizer was loaded from."""
+
 
 def result_config(leaf: Leaf, frame: Frame, *, asked: bool) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
     """Return the config of the result where no folder holds it, else None, and warnings.
@@ -122,6 +125,36 @@ def to_json(content: Mapping[str, Any]) -> bytes:
         return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
     except UnicodeEncodeError:  # half of a surrogate pair
         return (json.dumps(content, indent=2) + "\n").encode()
+
+
+def without_place(content: bytes) -> bytes:
+    """Return a JSON file that does not say where on a machine it was loaded from; else unchanged.
+
+    transformers wrote that down in `_name_or_path`, and its tokenizers in `name_or_path`; an id of the Hub
+    stays. What is no JSON object is for whoever reads it to refuse.
+    """
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return content
+    tables = [found, *found.values()] if isinstance(found, dict) else []
+    told = [
+        (table, key)
+        for table in tables
+        if isinstance(table, dict)
+        for key in PLACES
+        if _is_place(table.get(key))
+    ]
+    for table, key in told:
+        del table[key]
+    return to_json(found) if told else content
+
+
+def _is_place(value: object) -> bool:
+    """Return whether a name of a model is a path: `org/name` and `name` are none."""
+    return isinstance(value, str) and (
+        value.startswith(("/", ".", "~")) or "\\" in value or value.count("/") > 1
+    )
 
 
 def config_with_dtype(content: bytes, dtype: str) -> bytes:

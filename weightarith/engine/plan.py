@@ -227,8 +227,7 @@ class Job:
         """
         if not self.is_main:
             return 0
-        times = 2 if self.encoding == "sign" else 1
-        return times * sum(stored.info.nbytes for stored in self.stored)
+        return (1 + (self.encoding == "sign")) * sum(stored.info.nbytes for stored in self.stored)
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,9 +268,10 @@ class Plan:
     copies: tuple[Path, ...] = ()  # config, tokenizer, chat template: taken from here as they are
     written: Mapping[str, bytes] = field(default_factory=dict)  # those of them that are not, by name
     anchor: str = ""  # label of the checkpoint the change is added to
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
     spared: tuple[str, ...] = ()  # tensors that are zero and not read: both sides lie in equal files
     uncounted: bool = False  # whether sparse tensors have room for every element, their own not counted yet
+    surveyed: tuple[Job, ...] = ()  # what operators over the whole model look at; empty: its own jobs
 
     @property
     def jobs(self) -> tuple[Job, ...]:

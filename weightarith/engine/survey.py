@@ -40,7 +40,7 @@ def survey(plan: Plan, machine: Machine) -> dict[str, Any]:
 def _calls(plan: Plan) -> dict[str, list[tuple[Node, tuple[int, ...]]]]:
     found: dict[str, list[tuple[Node, tuple[int, ...]]]] = {}
     known: set[int] = set()
-    for job in sorted(plan.jobs, key=lambda job: job.name):
+    for job in sorted(plan.surveyed or plan.jobs, key=lambda job: job.name):
         for node in _inside_out(job.form):
             if node.options.get(OVER) == "model" and id(node) not in known:
                 known.add(id(node))

@@ -113,10 +113,19 @@ def check_card_there(text: str) -> None:
         InvalidFileError: the Hub does not take it.
         HubError: the Hub did not answer.
     """
-    from huggingface_hub import ModelCard
+    from huggingface_hub import constants
+    from huggingface_hub.errors import BadRequestError
+    from huggingface_hub.utils import get_session, hf_raise_for_status  # type: ignore[attr-defined]
+
+    def ask() -> None:  # `ModelCard.validate` of huggingface_hub 1 knows no HF_ENDPOINT
+        answer = get_session().post(
+            f"{constants.ENDPOINT}/api/validate-yaml", json={"repoType": "model", "content": text},
+            headers={"Accept": "text/plain"},
+        )  # fmt: skip
+        try:
+            hf_raise_for_status(answer)
+        except BadRequestError:
+            raise InvalidFileError(f"the Hub does not take the card: {harmless(answer.text)}") from None
 
     with talking("having the Hub check the card"):
-        try:
-            patiently(lambda: ModelCard(text).validate())
-        except ValueError as error:
-            raise InvalidFileError(f"the Hub does not take the card: {harmless(str(error))}") from None
+        patiently(ask)

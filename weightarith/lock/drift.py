@@ -11,8 +11,10 @@ from pathlib import Path
 
 from weightarith.errors import VerificationError, quoted
 from weightarith.hub import Address, locate
+from weightarith.hub import place_of as found_at
+from weightarith.hub.listing import listing
 from weightarith.lock.document import Lock, Pin, Pinned
-from weightarith.lock.make import declared_in, place_of
+from weightarith.lock.make import declared_in, pins_in, place_of
 from weightarith.lock.pins import files_at
 from weightarith.operators.operator import Operator
 from weightarith.recipe.inputs import Given
@@ -31,17 +33,19 @@ class Held:
 
 def held(
     recipe: Path, lock: Lock, where: str, *,
-    operators: Iterable[Operator] = (), progress: Progress = lambda _read: None,
+    operators: Iterable[Operator] = (), stream: bool = False, progress: Progress = lambda _read: None,
 ) -> Held:  # fmt: skip
     """Return the inputs of a recipe as its lock has them.
 
     Files in the Hub's cache are told by the name that the cache has for their content; others are hashed.
+    Those that stay on the Hub are told by what it lists of them.
 
     Args:
         recipe: the file.
         lock: of the recipe.
         where: what errors call the lock.
         operators: further ones, which the recipe may call by their names.
+        stream: whether the weights of inputs that are on the Hub, and not in its cache, stay there.
         progress: called with the bytes hashed so far.
 
     Raises:
@@ -53,7 +57,10 @@ def held(
     _refuse(
         _others(said, lock), where, "the recipe has changed: write the lock anew, weightarith lock RECIPE"
     )
-    places = {name: _place(pinned, folder) for name, pinned in lock.inputs.items()}
+    places = {
+        name: _place(pinned, folder, stream=stream and declared[name].kind != "direction")
+        for name, pinned in lock.inputs.items()
+    }
     done = 0
 
     def moved(count: int) -> None:
@@ -67,11 +74,16 @@ def held(
     _refuse(
         drifted, where, "fetch or restore what was locked, or write the lock anew: weightarith lock RECIPE"
     )
+    here = {name: place for name, place in places.items() if isinstance(place, Path)}
     hashes = {
-        _file(places[name], file): pin.sha256
-        for name, pinned in lock.inputs.items() for file, pin in pinned.files.items() if pin.sha256
+        _file(place, file): pin.sha256
+        for name, place in here.items() for file, pin in lock.inputs[name].files.items() if pin.sha256
     }  # fmt: skip
-    return Held({name: Given(place) for name, place in places.items()}, hashes)
+    return Held({name: _given(place) for name, place in places.items()}, hashes)
+
+
+def _given(place: Path | Address) -> Given:
+    return Given(place) if isinstance(place, Path) else Given(Path(), afar=place)
 
 
 def bytes_held(lock: Lock) -> int:
@@ -110,9 +122,11 @@ def _others(said: Mapping[str, str], lock: Lock) -> Iterator[str]:
     yield from (f"input {quoted(name)} is not in the recipe" for name in lock.inputs if name not in said)
 
 
-def _place(pinned: Pinned, folder: Path) -> Path:
+def _place(pinned: Pinned, folder: Path, *, stream: bool) -> Path | Address:
+    """Return where an input lies; with `stream` the address of one that would have to be downloaded."""
     if pinned.repo:
-        return locate(str(Address(pinned.repo, pinned.commit, pinned.path)))
+        address = str(Address(pinned.repo, pinned.commit, pinned.path))
+        return found_at(address) if stream else locate(address)
     place = place_of(pinned.where, folder)
     if isinstance(place, Address):  # the file or folder that was locked is gone
         raise VerificationError(f"{quoted(pinned.where)} was locked as a path, and is no longer there")
@@ -123,8 +137,11 @@ def _file(place: Path, name: str) -> Path:
     return place / name if place.is_dir() else place.with_name(name)
 
 
-def _drift(name: str, pinned: Pinned, place: Path, progress: Progress) -> Iterator[str]:
+def _drift(name: str, pinned: Pinned, place: Path | Address, progress: Progress) -> Iterator[str]:
     """Yield what differs between an input and its pins; files that the lock has not count too."""
+    if isinstance(place, Address):
+        yield from _drift_afar(name, pinned, place)
+        return
     if not place.exists():
         yield f"input {name}: no such file or folder: {quoted(str(place))}"
         return
@@ -140,6 +157,14 @@ def _drift(name: str, pinned: Pinned, place: Path, progress: Progress) -> Iterat
     for file in there:
         if file not in pinned.files:
             yield f"{name}/{file}: expected no file, found one"
+
+
+def _drift_afar(name: str, pinned: Pinned, address: Address) -> Iterator[str]:
+    """Yield what differs between what the Hub lists of an input and its pins."""
+    listed = pins_in(listing(address))
+    for file in sorted({*pinned.files, *listed}):
+        expected, found = (str(each.get(file, "no file")) for each in (pinned.files, listed))
+        yield from _differs(f"{name}/{file}", expected, found)
 
 
 def _found(path: Path, pin: Pin, progress: Progress) -> Pin:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from weightarith.errors import InvalidFileError, WeightArithError, quoted
 from weightarith.hub.address import Address, parse
-from weightarith.hub.listing import listing
+from weightarith.hub.listing import Listing, listing
 from weightarith.hub.wanted import chosen
 from weightarith.lock.document import Lock, Pin, Pinned
 from weightarith.lock.pins import files_at, pinned
@@ -34,7 +34,9 @@ def declared_in(recipe: Path, operators: Iterable[Operator] = ()) -> tuple[Mappi
     Raises:
         RecipeError: the recipe means nothing, with file, line and column.
     """
-    text, folder, source = recipe_at(recipe)
+    text, folder, source = recipe_at(
+        recipe, stream=True
+    )  # of a model that mergekit names, headers are enough
     return read_draft(read_yaml(text, source), folder, {}, functions_with(operators)).inputs, folder
 
 
@@ -120,14 +122,20 @@ def _pin(where: str, place: Path | Address, progress: Progress) -> Pinned:
         pins = {name: Pin(path.stat().st_size, sha256_of(path, progress)) for name, path in files.items()}
         return Pinned(where, _some(where, pins))
     listed = listing(place)
+    pins = _some(where, pins_in(listed))
+    return Pinned(where, pins, place.repo, place.revision, listed.commit, place.path)
+
+
+def pins_in(listed: Listing) -> dict[str, Pin]:
+    """Return the files that are pinned of an input on the Hub, by name, as the Hub lists them."""
     inside = {PurePosixPath(path).name: listed.files[path] for path in chosen(listed)}
-    only = PurePosixPath(place.path).name if place.path in listed.files else ""
+    address = listed.address
+    only = PurePosixPath(address.path).name if address.path in listed.files else ""
     entries = {name: inside[name] for name in pinned(inside, only)}
-    pins = {
+    return {
         name: Pin(entry.size, entry.sha256 or "", "" if entry.sha256 else entry.git_oid)
         for name, entry in entries.items()
     }
-    return Pinned(where, _some(where, pins), place.repo, place.revision, listed.commit, place.path)
 
 
 def _some(where: str, pins: dict[str, Pin]) -> dict[str, Pin]:

@@ -18,6 +18,7 @@ from weightarith.proof.account import account_of
 from weightarith.provenance import plain_name
 from weightarith.publish import leaks
 from weightarith.publish.files import LeftOut
+from weightarith.publish.gguf import Whole
 from weightarith.publish.parents import names_of, parents_of
 from weightarith.publish.published import published_receipt
 from weightarith.publish.results import no_results, results_of
@@ -49,6 +50,7 @@ class Content:
         expected: SHA-256 of files by name, as the receipt here has them.
         folders: whose paths must not be published.
         more: further facts for the card.
+        made: bytes of files of weights by name that are not there yet, and sent as they are made.
     """
 
     kind: Kind
@@ -62,6 +64,7 @@ class Content:
     expected: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[Path, ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
+    made: Mapping[str, int] = field(default_factory=dict)
 
     def facts(self, repo: str, decision: Decision) -> Facts:
         """Return what the card states."""
@@ -71,7 +74,7 @@ class Content:
             names["positive"] = (*names["positive"], repo.partition("/")[2])
         return Facts(
             repo, self.kind, receipt, self.parents, decision, base_of(self.parents), names=names,
-            pictures=tuple(self.pictures), files=(*self.weights, *self.texts), **self.more,
+            pictures=tuple(self.pictures), files=(*self.weights, *self.made, *self.texts), **self.more,
         )  # fmt: skip
 
 
@@ -86,11 +89,12 @@ def content_of(path: Path, *, part: str = "", results: Path | None = None) -> Co
     folders = leaks.places(subject.path if subject.path.is_dir() else subject.path.parent, subject.folder)
     texts = {name: path.read_bytes() for name, path in subject.texts.items()}
     for file in subject.weights.values():
-        leaks.check(file.path.name, json.dumps(dict(file.metadata), ensure_ascii=False).encode(), folders)
+        head = file.head if isinstance(file, Whole) else json.dumps(dict(file.metadata), ensure_ascii=False)
+        leaks.check(file.path.name, head if isinstance(head, bytes) else head.encode(), folders)
     expected = _expected(subject)
     _check_texts(texts, expected)
     receipt = _receipt_of(subject, texts)
-    made = {META: _meta(subject, receipt({}))} if subject.kind == "vector" else {}
+    made = {META: meta_of(subject.base, receipt({}))} if subject.kind == "vector" else {}
     residual = subject.receipt.get("residual")
     return Content(
         subject.kind, {name: file.path for name, file in subject.weights.items()}, texts | made,
@@ -141,8 +145,9 @@ def base_of(parents: tuple[Parent, ...]) -> str:
     return next((one.shown for one in parents if one.kind == "checkpoint"), "")
 
 
-def _meta(subject: Subject, receipt: Receipt) -> bytes:
-    base = subject.base.get("repo") or plain_name(subject.base.get("name", ""))
+def meta_of(base_told: Mapping[str, str], receipt: Receipt) -> bytes:
+    """Return the file by which the Hub counts downloads of a vector."""
+    base = base_told.get("repo") or plain_name(base_told.get("name", ""))
     lines = {
         "library": "weightarith",
         "kind": "vector",
@@ -155,7 +160,7 @@ def _meta(subject: Subject, receipt: Receipt) -> bytes:
 
 def _loaders(subject: Subject) -> tuple[str, ...]:
     """Return the programs that load an adapter as it is meant."""
-    if subject.kind != "adapter":
+    if subject.kind != "adapter" or subject.path.suffix:
         return ()
     try:
         found = verdicts(check(subject.path, LOADERS))

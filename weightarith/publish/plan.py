@@ -63,7 +63,7 @@ class Item:
         name: there.
         size: bytes.
         file: where it lies; None for one that is made.
-        content: of one that is made or small; None where it is read when it is sent.
+        content: of one that is small; None where it is read when it is sent.
     """
 
     name: str
@@ -126,17 +126,23 @@ def draw(path: Path, wish: Wish) -> Plan:
         content = recipe_content(path)
     else:
         content = content_of(path, part=wish.part, results=wish.results)
+    return draw_content(content, wish)
+
+
+def draw_content(content: Content, wish: Wish) -> Plan:
+    """Return the plan of pushing some content.
+
+    Raises:
+        WeightArithError: it cannot be published so; nothing has been sent.
+    """
+    wish = _checked(wish)
     decision = decide(content.parents, wish.licence)
     there = stand(wish.repo, wish.revision, wish.tag) if online() else None
     private, visibility = _visibility(wish, content.parents, there.there if there is not None else None)
     if there is not None:
         there.check(content.kind, overwrite=wish.overwrite, as_request=wish.as_request)
     card = render(content.facts(wish.repo, decision))
-    check_card(card)
-    items = _items(content, card)
-    for item in items:
-        if item.content is not None:
-            leaks.check(item.name, item.content, content.folders)
+    items = items_of(content, card)
     return Plan(
         wish, content.kind, items, card, decision, content.parents, private, visibility, there,
         content.left_out, (*content.warnings, *_unnamed(content)), content,
@@ -162,8 +168,23 @@ def _checked(wish: Wish) -> Wish:
     return Wish(**{**vars(wish), "repo": address.repo})
 
 
+def items_of(content: Content, card: str) -> tuple[Item, ...]:
+    """Return every file as it will be in the repository, checked for what must not leave this machine.
+
+    Raises:
+        InvalidFileError: the card is none, or a text tells a secret or a path.
+    """
+    check_card(card)
+    items = _items(content, card)
+    for item in items:
+        if item.content is not None:
+            leaks.check(item.name, item.content, content.folders)
+    return items
+
+
 def _items(content: Content, card: str) -> tuple[Item, ...]:
     weights = [Item(name, path.stat().st_size, path) for name, path in content.weights.items()]
+    weights += [Item(name, size) for name, size in content.made.items()]
     texts = [Item(name, len(data), content=data) for name, data in sorted(content.texts.items())]
     pictures = [Item(name, len(data), content=data) for name, data in content.pictures.items()]
     written = ((RECEIPT, to_bytes(content.receipt({}))), (CARD, card.encode()))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from weightarith.errors import HubError, InvalidFileError, VerificationError, quoted
 from weightarith.hub.about import check_card_there
+from weightarith.hub.address import DEFAULT_REVISION
 from weightarith.hub.repository import tag
 from weightarith.hub.session import online
-from weightarith.hub.upload import begin
+from weightarith.hub.upload import Upload, begin
 from weightarith.publish.plan import Item, Plan, Wish, draw
 from weightarith.receipt import to_bytes
 from weightarith.store.stage import RECEIPT
@@ -46,19 +47,32 @@ class Pushed:
     notes: tuple[str, ...] = ()
 
 
-def push(path: str | Path, repo: str, *, licence: str = "", private: bool | None = None) -> Pushed:
+def push(
+    path: str | Path, repo: str, *,
+    licence: str = "", private: bool | None = None, revision: str = DEFAULT_REVISION, tag: str = "",
+    create_pr: bool = False, results: str | Path | None = None, part: str = "", overwrite: bool = False,
+) -> Pushed:  # fmt: skip
     """Publish a vector, an adapter, a model, a run or a recipe, and return what is on the Hub then.
 
     Args:
         path: the output, with its receipt.
-        repo: `org/name`.
+        repo: `org/name`, made where it is missing.
         licence: an identifier, in place of what the parents say.
         private: whether a new repository is; None lets the parents decide.
+        revision: the branch, made where it is missing.
+        tag: a name for the commit.
+        create_pr: open a pull request; the branch stays as it is.
+        results: a sweep's folder, or the file that `evaluate -o` writes, for the card.
+        part: of the run of a contrast: `vector`, `positive` or `negative`.
+        overwrite: replace what weightarith did not write, or something of another kind.
 
     Raises:
         WeightArithError: see `weightarith.errors`; the branch is as it was, and the next call goes on.
     """
-    return carry_out(draw(Path(path), Wish(repo, private=private, licence=licence)))
+    shown = Path(results) if results is not None else None
+    return carry_out(
+        draw(Path(path), Wish(repo, private, create_pr, revision, tag, licence, shown, part, overwrite))
+    )
 
 
 def carry_out(plan: Plan, bar: Callable[[int], AbstractContextManager[Moved]] | None = None) -> Pushed:
@@ -72,26 +86,56 @@ def carry_out(plan: Plan, bar: Callable[[int], AbstractContextManager[Moved]] | 
         HubError: the Hub did not take it; the branch is as it was, and the same call goes on.
         VerificationError: a file is not that of its receipt, or the Hub holds other bytes than were sent.
     """
-    if plan.stand is None or not online():
-        raise HubError(
-            "pushing: HF_HUB_OFFLINE is set, and the Hub is not asked", hint="unset HF_HUB_OFFLINE"
-        )
+    expect_online(plan)
     stamps = {item.name: _stamp(item) for item in plan.items if item.file is not None}
     hashes = _hashed(plan, bar)
-    check_card_there(plan.card)
-    upload = begin(
-        plan.wish.repo, revision=plan.wish.revision, private=plan.private, as_request=plan.wish.as_request,
-        there=plan.stand.there,
-    )  # fmt: skip
-    receipt = to_bytes(plan.content.receipt(hashes))
+    upload = begun(plan)
     for item in plan.items:
         if item.file is not None:
             if _stamp(item) != stamps[item.name]:
                 raise InvalidFileError(f"{quoted(str(item.file))} changed meanwhile", hint="run it again")
             upload.add(item.name, item.file, hashes[item.name])
-        elif item.content is not None:
+    return finished(plan, upload, hashes)
+
+
+def expect_online(plan: Plan) -> None:
+    """Refuse to push where the Hub may not be asked.
+
+    Raises:
+        HubError: HF_HUB_OFFLINE says so, or did when the plan was drawn.
+    """
+    if plan.stand is None or not online():
+        raise HubError(
+            "pushing: HF_HUB_OFFLINE is set, and the Hub is not asked", hint="unset HF_HUB_OFFLINE"
+        )
+
+
+def begun(plan: Plan) -> Upload:
+    """Return the upload that a plan needs, its card checked by the Hub and its repository there.
+
+    Raises:
+        HubError: the Hub did not answer, or the account has no right to.
+        InvalidFileError: the Hub does not take the card.
+    """
+    check_card_there(plan.card)
+    return begin(
+        plan.wish.repo, revision=plan.wish.revision, private=plan.private, as_request=plan.wish.as_request,
+        there=plan.stand.there if plan.stand is not None else None,
+    )  # fmt: skip
+
+
+def finished(plan: Plan, upload: Upload, hashes: Mapping[str, str]) -> Pushed:
+    """Add the small files of a plan to an upload, receipt and card last, and make all of it visible.
+
+    Raises:
+        HubError: the Hub did not take it; the branch is as it was.
+        VerificationError: the Hub holds other bytes than were sent.
+    """
+    receipt = to_bytes(plan.content.receipt(hashes))
+    for item in plan.items:
+        if item.content is not None:
             upload.add(item.name, receipt if item.name == RECEIPT else item.content)
-    for name in plan.stand.stale(plan.items):
+    for name in plan.stand.stale(plan.items) if plan.stand is not None else ():
         upload.remove(name)
     done = upload.commit(_title(plan))
     if plan.wish.tag:

@@ -20,6 +20,7 @@ from weightarith.errors import (
 from weightarith.proof.account import account_of, no_receipt, read_receipt
 from weightarith.provenance import plain_name, recorded_base
 from weightarith.publish.files import REPORT, LeftOut, expect_plain, left_out, texts_in
+from weightarith.publish.gguf import SUFFIX, Whole, open_whole
 from weightarith.publish.runs import PARTS, Part, is_run, part_of
 from weightarith.receipt import Receipt
 from weightarith.store import Source, open_source
@@ -42,7 +43,7 @@ class Subject:
         folder: the folder that results are looked for in.
         name: what it is called here.
         receipt: as it lies beside it.
-        weights: its safetensors files, by the name that each gets.
+        weights: its safetensors files, or the one in GGUF, by the name that each gets.
         texts: its small files, by the name that each gets.
         config: config.json, or adapter_config.json.
         header: the metadata of a vector, without their prefix.
@@ -56,7 +57,7 @@ class Subject:
     folder: Path
     name: str
     receipt: Receipt
-    weights: Mapping[str, TensorFile]
+    weights: Mapping[str, TensorFile | Whole]
     texts: Mapping[str, Path] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     header: Mapping[str, Any] = field(default_factory=dict)
@@ -81,17 +82,25 @@ def open_subject(path: Path, part: str = "") -> Subject:
     if part:
         raise RecipeError(f"{quoted(str(path))} is no run, and only a run has parts ({', '.join(PARTS)})")
     place = receipt_path(path)
-    if path.suffix == ".gguf":
-        raise UnsupportedError(
-            f"{quoted(str(path))} is a GGUF file, and adapters are published as PEFT folders",
-            hint="weightarith compress VECTOR --rank R --format peft -o DIR",
-        )
+    if path.suffix == SUFFIX:
+        return _gguf(path)
     source = open_source(path)
     if not place.is_file():
         raise no_receipt(str(path), str(place))
     report = path / REPORT if path.is_dir() else path.with_suffix(f".{REPORT}")
     told = read_object(report, INDEX_LIMIT) if report.is_file() else {}
     return _subject(source, read_receipt(place), path, path if path.is_dir() else path.parent, told)
+
+
+def _gguf(path: Path) -> Subject:
+    place = receipt_path(path)
+    if not place.is_file():
+        raise no_receipt(str(path), str(place))
+    receipt = read_receipt(place)
+    whole = open_whole(expect_plain(path), receipt)
+    return Subject(
+        "adapter", path, path.parent, path.stem, receipt, {path.name: whole}, base=_told_base(receipt, {})
+    )
 
 
 def _of_run(path: Path, part: str) -> Subject:
@@ -124,7 +133,7 @@ def _subject(
     texts = texts_in(path, kind) if path.is_dir() else _report_beside(path)
     _check(receipt, files, texts, path)
     others = left_out(path, {*files, *texts, RECEIPT}) if path.is_dir() else ()
-    header = _header(source.metadata)
+    header = header_of(source.metadata)
     training = _training(header.get("training"), report)
     return Subject(
         kind, path, folder, path.resolve().name.removesuffix(".safetensors"), receipt, weights, texts,
@@ -162,7 +171,8 @@ def _check(
         )
 
 
-def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
+def header_of(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the metadata of a vector say, without their prefix."""
     found = {}
     for key, text in sorted(metadata.items()):
         if key.startswith(PREFIX):
@@ -175,7 +185,10 @@ def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
 
 def _base(source: Source, receipt: Receipt) -> dict[str, str]:
     """Return what is said of the model: by the file itself, else by the receipt of a training."""
-    found = recorded_base(source)
+    return _told_base(receipt, recorded_base(source))
+
+
+def _told_base(receipt: Receipt, found: dict[str, str]) -> dict[str, str]:
     told = receipt.get("base")
     if not found and isinstance(told, dict):
         found = {str(key): str(value) for key, value in told.items() if value}

@@ -17,6 +17,7 @@ from weightarith.errors import DegreeError, RecipeError, StorageError, quoted
 from weightarith.operators.direction import Direction
 from weightarith.operators.operator import Operator
 from weightarith.recipe.calls import functions_with
+from weightarith.recipe.destination import Destination
 from weightarith.recipe.draft import Draft, Phrase, read_draft
 from weightarith.recipe.evaluate import evaluate, total
 from weightarith.recipe.functions import described
@@ -41,6 +42,7 @@ class Recipe:
         inputs: every input by name, as it was opened.
         expression: the expression, as it was written.
         directions: every input by name that is a direction.
+        destination: the repository of the Hub that the result is pushed to; None where the recipe names none.
     """
 
     total: Sum
@@ -51,6 +53,7 @@ class Recipe:
     inputs: Mapping[str, Leaf]
     expression: str
     directions: Mapping[str, Direction] = field(default_factory=dict)
+    destination: Destination | None = None
 
 
 def load_recipe(
@@ -146,7 +149,9 @@ def parse_recipe(
     used = [*names_in(draft.expression.tree), *([output.like, output.tokenizer] if output else [])]
     warnings = tuple(_unused(name, draft, names.places[name]) for name in names.unused(used))
     expression = draft.expression.text.text
-    return Recipe(result, draft.policy, output, text, warnings, leaves, expression, directions)
+    return Recipe(
+        result, draft.policy, output, text, warnings, leaves, expression, directions, draft.destination
+    )
 
 
 def _let(name: str, phrase: Phrase, draft: Draft) -> Linear | Fraction | Varying:

@@ -15,6 +15,7 @@ from weightarith.errors import UnsupportedError
 from weightarith.recipe.bindings import Bindings, bind_params
 from weightarith.recipe.calls import FUNCTIONS, Function
 from weightarith.recipe.caret import Passage
+from weightarith.recipe.destination import Destination, read_destination
 from weightarith.recipe.fields import mapping, passage, table, text, wrong
 from weightarith.recipe.inputs import Declared, read_inputs
 from weightarith.recipe.lookup import names_in
@@ -50,6 +51,7 @@ class Draft:
     weightings: Weightings
     policy: Policy
     output: Output | None
+    destination: Destination | None = None
 
 
 def read_draft(
@@ -76,7 +78,8 @@ def read_draft(
     expression = passage(parts["expression"], "an expression such as base + 0.5*v")
     phrase = Phrase(expression, names.read(expression))
     policy, output = read_policy(parts.get("policy")), read_output(parts.get("output"), folder, list(inputs))
-    return Draft(inputs, phrases, phrase, names, weightings, policy, output)
+    destination = read_destination(parts.get("output"))
+    return Draft(inputs, phrases, phrase, names, weightings, policy, output, destination)
 
 
 def _let(name: str, entry: Entry, names: Bindings) -> Phrase:

@@ -23,7 +23,7 @@ from weightarith.recipe.fields import mapping, table, text
 from weightarith.recipe.naming import declared_names
 from weightarith.recipe.strictyaml import Node, Place, Scalar
 from weightarith.recipe.tokens import canonical
-from weightarith.store import Source, open_source, open_streamed
+from weightarith.store import Source, open_afar, open_source, open_streamed
 from weightarith.store.source import Kind as SourceKind
 
 Kind = Literal["checkpoint", "vector", "adapter", "direction"]
@@ -67,11 +67,19 @@ def read_inputs(node: Node) -> dict[str, Declared]:
 
 @dataclass(frozen=True)
 class Given:
-    """Where an input lies, in place of where the recipe says, and what it is called in what is made of it."""
+    """Where an input lies, in place of where the recipe says, and what it is called in what is made of it.
+
+    Attributes:
+        path: on this machine.
+        label: what it is called.
+        origin: where on the Hub it is known to come from.
+        afar: where on the Hub its weights are read, in place of `path`.
+    """
 
     path: Path
     label: str = ""
     origin: Address | None = None
+    afar: Address | None = None
 
 
 Places = Mapping[str, Given]
@@ -173,6 +181,8 @@ def open_given(given: Given, kind: SourceKind | None) -> Source:
     Raises:
         WeightArithError: see `store.open_source`.
     """
+    if given.afar is not None:
+        return open_afar(given.afar, kind)
     source = open_source(given.path, kind)
     return source if given.origin is None else replace(source, origin=given.origin)
 

@@ -9,6 +9,7 @@ from weightarith.engine.chat import checked_template
 from weightarith.engine.settings import SHARD_BYTES, UNNAMED, Output, Policy
 from weightarith.errors import RecipeError, quoted
 from weightarith.recipe.caret import listed, nearest
+from weightarith.recipe.destination import HUB
 from weightarith.recipe.fields import choice, scalar, table, text
 from weightarith.recipe.numbers import bytes_in
 from weightarith.recipe.strictyaml import Node
@@ -18,7 +19,7 @@ from weightarith.tensorfile.encoded import PARTS
 
 NONFINITE = "nonfinite"
 POLICY = ("names", "vocabulary", "integers", NONFINITE)
-OUTPUT = ("path", "dtype", "encoding", "shard_size", "like", "tokenizer", "chat_template")
+OUTPUT = ("path", HUB, "dtype", "encoding", "shard_size", "like", "tokenizer", "chat_template")
 DTYPES = ("base", *(name for name, dtype in BY_NAME.items() if dtype.code in ARITHMETIC))
 
 _REFUSE_OR_BASE: tuple[Literal["refuse", "base"], ...] = ("refuse", "base")

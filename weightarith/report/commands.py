@@ -69,6 +69,9 @@ def swept_again(subject: Subject, sweep: Sweep) -> str:
         words += ["--match-kl", ",".join(f"{target:g}" for target in document["targets"])]
     if len(document["methods"]) > 1:
         words += ["--baselines", "all"]
+    also = {run for row in document["over_runs"] for run in row["strengths"]} - {document["run"]}
+    if also:
+        words += ["--also", ",".join(sorted(also))]
     return shlex.join([*words, "--seed", str(document["seed"]), "-o", f"{sweep.name}-again"])
 
 

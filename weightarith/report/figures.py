@@ -6,6 +6,7 @@ The drawings come from this package alone; nothing of a stranger's is put into a
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -27,6 +28,14 @@ _VARIABLES = {
 _COLOUR = re.compile("#[0-9a-f]{6}(?![0-9a-f])")
 _REFERENCE = re.compile(r"url\(#([^)]*)\)")
 _FONT = re.compile(r"font-family: [^;]*")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing and the words below it."""
+
+    markup: Markup
+    caption: str
 
 
 def inline(picture: Picture, key: str, title: str) -> Markup:

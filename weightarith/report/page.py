@@ -7,18 +7,20 @@ others is escaped by the template, always; only drawings of our own are markup.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weightarith.errors import TargetError, UnsupportedError, quoted
+from weightarith.interference.folder import DOCUMENT as TOGETHER
 from weightarith.plots import Line, Panel, Series, bars, line_panels
-from weightarith.report import commands, sweeps, training, words
-from weightarith.report.figures import inline
+from weightarith.report import commands, matched, sides, sweeps, together, training, watched, words
+from weightarith.report.figures import Figure, inline
 from weightarith.report.samples import Samples, kept_samples
 from weightarith.report.subject import Subject, hashed, hashed_files
 from weightarith.report.sweeps import Sweep
+from weightarith.report.together import Together
+from weightarith.report.watched import Watch
 from weightarith.report.weights import Weights, measured
 from weightarith.store.stage import check_target
 from weightarith.sweep import pictures
@@ -27,19 +29,10 @@ from weightarith.sweep.journal import write_whole
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-    from markupsafe import Markup
 
 MARK = b'<!DOCTYPE html>\n<html lang="en" data-weightarith="report">'
 """How a report begins; nothing else is ever replaced by one."""
 RANKS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A drawing and the words below it."""
-
-    markup: Markup
-    caption: str
 
 
 def report(
@@ -48,17 +41,19 @@ def report(
     found: Sequence[Sweep] = (),
     samples: Sequence[Samples] = (),
     *,
+    beside: Sequence[Together] = (),
+    watches: Sequence[Watch] = (),
     overwrite: bool = False,
     progress: Callable[[int], None] = lambda _moved: None,
 ) -> int:
-    """Write the page on a subject, its sweeps and new samples to a file, and return its bytes.
+    """Write the page on a subject, and all that is given beside it, to a file; return its bytes.
 
     Raises:
         TargetError: something stands there; without `overwrite`, or it is no report.
         WeightArithError: an input is damaged.
     """
     check_out(out, overwrite=overwrite)
-    page = render(subject, found, samples, progress=progress).encode()
+    page = render(subject, found, samples, beside=beside, watches=watches, progress=progress).encode()
     write_whole(out, page)
     return len(page)
 
@@ -87,41 +82,72 @@ def render(
     found: Sequence[Sweep] = (),
     samples: Sequence[Samples] = (),
     *,
+    beside: Sequence[Together] = (),
+    watches: Sequence[Watch] = (),
     progress: Callable[[int], None] = lambda _moved: None,
 ) -> str:
-    """Return the page on a subject, its sweeps and new samples.
+    """Return the page on a subject.
+
+    Args:
+        subject: a run, or a vector.
+        found: its sweeps; the first gives the page its strengths.
+        samples: new answers.
+        beside: looks at how it goes together with other vectors.
+        watches: records of a monitor.
+        progress: called with the bytes read so far.
 
     Raises:
         UnsupportedError: jinja2 or matplotlib is not installed.
         WeightArithError: an input is damaged.
     """
-    environment = _environment()
-    weights = measured(subject.vector, progress)
-    return environment.get_template("page.html").render(
+    page, weights = _environment().get_template("page.html"), measured(subject.vector, progress)
+    return page.render(
         subject=subject,
         headline=headline(subject, weights),
         facts=_facts(subject, weights, found),
-        sweeps=[_sweep(one, place) for place, one in enumerate(found)],
-        foreign=[_foreign(subject, one) for one in found],
+        **_others(subject, found, beside, watches),
         samples=[*samples, *(kept for one in found for kept in kept_samples(one))],
         weights=weights,
         weight_figures=_weight_figures(weights),
         ranks=[(rank, weights.kept[rank - 1]) for rank in RANKS if rank <= len(weights.kept)],
-        trained=training.trained(subject.training) if subject.training else (),
-        training_figure=_training_figure(subject.training),
-        diagnostics=training.diagnostics(subject.about, subject.training) if subject.run else (),
-        settings=_settings(subject.about),
+        **_run(subject),
         again=[*commands.again(subject), *(commands.swept_again(subject, one) for one in found)],
-        report_again=_report_again(subject, found),
         uses=commands.uses(subject, _strength(found)),
-        files=[
-            *hashed_files(subject),
-            *(hashed(one.folder / DOCUMENT, f"{one.name}/{DOCUMENT}") for one in found),
-        ],
         versions=_versions(subject, found),
         tool=version("weightarith"),
         words=words,
     )
+
+
+def _run(subject: Subject) -> dict[str, Any]:
+    """Return what the page shows of a training, for its template."""
+    return {
+        "trained": training.trained(subject.training) if subject.training else (),
+        "training_figure": _training_figure(subject.training),
+        "diagnostics": training.diagnostics(subject.about, subject.training) if subject.run else (),
+        "settings": _settings(subject.about),
+        "sides": sides.beside(subject.run, subject.vector) if subject.run else None,
+    }
+
+
+def _others(
+    subject: Subject, found: Sequence[Sweep], beside: Sequence[Together], watches: Sequence[Watch]
+) -> dict[str, Any]:
+    """Return what the page shows of what stands beside the vector, for its template."""
+    names = [one.name for group in (found, beside, watches) for one in group]
+    return {
+        "sweeps": [_sweep(one, place) for place, one in enumerate(found)],
+        "foreign": [_foreign(subject, one) for one in found],
+        "together": [together.section(one, place, subject) for place, one in enumerate(beside)],
+        "watched": [watched.section(one, place) for place, one in enumerate(watches)],
+        "report_again": _report_again(subject, names),
+        "files": [
+            *hashed_files(subject),
+            *(hashed(one.folder / DOCUMENT, f"{one.name}/{DOCUMENT}") for one in found),
+            *(hashed(one.folder / TOGETHER, f"{one.name}/{TOGETHER}") for one in beside),
+            *(hashed(one.path) for one in watches),
+        ],
+    }
 
 
 def _environment() -> Environment:
@@ -188,6 +214,7 @@ def _sweep(sweep: Sweep, place: int) -> Mapping[str, Any]:
     return {
         "sweep": sweep,
         "figures": figures,
+        "equal": matched.figures(sweep, place),
         "points": sweeps.points_tables(sweep),
         "matched": sweeps.matched_tables(sweep),
         "verdict": sweeps.verdict(sweep),
@@ -245,19 +272,10 @@ def _strength(found: Sequence[Sweep]) -> float:
     return next((taken[side] for side in ("negative", "positive") if side in taken), 1.0)
 
 
-def _report_again(subject: Subject, found: Sequence[Sweep]) -> str:
+def _report_again(subject: Subject, others: Sequence[str]) -> str:
     import shlex
 
-    return shlex.join(
-        [
-            "weightarith",
-            "report",
-            commands.vector_of(subject),
-            *(one.name for one in found),
-            "-o",
-            "report.html",
-        ]
-    )
+    return shlex.join(["weightarith", "report", commands.vector_of(subject), *others, "-o", "report.html"])
 
 
 def _versions(subject: Subject, found: Sequence[Sweep]) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Where tensors come from: checkpoint folders, vector files and adapters, opened by their headers."""
 
-from weightarith.store.afar import open_streamed
+from weightarith.store.afar import open_afar, open_streamed
 from weightarith.store.naming import components, onto, part
 from weightarith.store.open import open_source
 from weightarith.store.source import Kind, Source
@@ -11,5 +11,5 @@ from weightarith.tensorfile.factored import Factored, Matrix
 
 __all__ = [
     "ABOVE", "Encoded", "Factored", "Kind", "Matrix", "Source", "components", "depth_of", "fitted",
-    "layers_in", "onto", "open_source", "open_streamed", "part", "stack", "take", "uncertain",
+    "layers_in", "onto", "open_afar", "open_source", "open_streamed", "part", "stack", "take", "uncertain",
 ]  # fmt: skip

@@ -149,12 +149,21 @@ def _empty_stage(place: Path, needed: int) -> Path:
             left.unlink()
         elif left.exists():
             shutil.rmtree(left)
+    expect_room(place, needed)
+    stage.mkdir()
+    return stage
+
+
+def expect_room(place: Path, needed: int) -> None:
+    """Refuse to write so many bytes where there is no room for them.
+
+    Raises:
+        StorageError: see above.
+    """
     free = shutil.disk_usage(place.parent).free
     if free < needed * 1.01:
         raise StorageError(f"{quoted(str(place))} needs {needed:,} bytes, {free:,} are free",
                            hint="free some space, or write to another disk")  # fmt: skip
-    stage.mkdir()
-    return stage
 
 
 def _publish(stage: Path, place: Path) -> None:

@@ -17,19 +17,26 @@ from weightarith.sweep.tables import as_csv
 from weightarith.tensorfile.jsonfile import read_object
 
 DOCUMENT, TABLE, POINTS = "sweep.json", "sweep.csv", "points"
+KINDS = {DOCUMENT: "a finished sweep", "interference.json": "a finished look at interference"}
+"""Documents that say that all is done, in the words of errors."""
 LARGEST = 1 << 28
 
 
 @contextmanager
-def opened(out: Path, *, overwrite: bool = False) -> Iterator[Journal]:
-    """Yield the journal of a sweep in `out`, which no other run writes meanwhile; what is in it is used.
+def opened(out: Path, *, overwrite: bool = False, document: str = DOCUMENT) -> Iterator[Journal]:
+    """Yield the journal in `out`, which no other run writes meanwhile; what is in it is used.
+
+    Args:
+        out: the folder.
+        overwrite: whether what is finished may be replaced.
+        document: the file that says that all is done.
 
     Raises:
         TargetError: see `check_out`.
         LockedError: another run writes it.
         StorageError: the disk said no.
     """
-    check_out(out, overwrite=overwrite)
+    check_out(out, overwrite=overwrite, document=document)
     try:
         with locked(out.parent.resolve() / out.name):
             (out / POINTS).mkdir(parents=True, exist_ok=True)
@@ -38,19 +45,25 @@ def opened(out: Path, *, overwrite: bool = False) -> Iterator[Journal]:
         raise disk_error(error, out) from error
 
 
-def check_out(out: Path, *, overwrite: bool = False) -> None:
+def check_out(out: Path, *, overwrite: bool = False, document: str = DOCUMENT) -> None:
     """Refuse a folder that no sweep may be written to; one that is empty, or was begun, is fine.
 
     Raises:
-        TargetError: a finished sweep stands there (without `overwrite`), or something else.
+        TargetError: a finished one stands there (without `overwrite`), or something else.
         StorageError: its parent folder does not exist or cannot be written.
     """
     if not (out / POINTS).is_dir() or out.is_symlink():
         if not out.is_dir() or out.is_symlink() or any(out.iterdir()):
             check_target(out, (), overwrite=False)
-    elif (out / DOCUMENT).exists() and not overwrite:
+        return
+    others = [name for name in KINDS if name != document and (out / name).exists()]
+    if others:
         raise TargetError(
-            f"{quoted(str(out))} holds a finished sweep",
+            f"{quoted(str(out))} holds {KINDS[others[0]]}, and no {document}", hint="choose another -o"
+        )
+    if (out / document).exists() and not overwrite:
+        raise TargetError(
+            f"{quoted(str(out))} holds {KINDS[document]}",
             hint="choose another -o, or add --overwrite; what was measured there is not measured again",
         )
 
