@@ -44,7 +44,8 @@ TELLING = {
     "check": "check positive --for peft",
 }
 STEERING = (
-    "chat", "contrast", "data", "demo", "evaluate", "generate", "interference", "monitor", "report", "sweep", "train",
+    "chat", "contrast", "data", "demo", "evaluate", "generate", "interference", "monitor", "report", "sweep",
+    "train",
 )  # fmt: skip
 """Commands that load a network, tried beside the parts that do their work."""
 LOCKING = ("lock", "pull", "reproduce", "verify")

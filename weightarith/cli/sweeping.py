@@ -120,6 +120,13 @@ class Numbers(click.ParamType[tuple[float, ...]]):
     help="Nats an off-target divergence may be.",
 )
 @click.option(
+    "--reach",
+    type=float,
+    metavar="LEVEL",
+    help="Recommend the smallest safe strength at which the behaviour is this, a share as 0.8, and look for "
+    "it between the strengths measured; without it the largest effect in the safe range.",
+)
+@click.option(
     "--all-metrics",
     is_flag=True,
     help="Measure every metric of the suite, and not those alone that it names a part for.",
@@ -183,7 +190,7 @@ def _settings(asked: dict[str, Any]) -> Settings:
     off_target = asked["allow_off_target"] / 100
     points, percent = asked["allow_points"] / 100, asked["allow_percent"] / 100
     allowed = Allowed(points, percent, off_target, off_target, asked["allow_divergence"])
-    return Settings(asked["strengths"], asked["match_kl"], allowed)
+    return Settings(asked["strengths"], asked["match_kl"], allowed, asked["reach"])
 
 
 def _prompts(asked: dict[str, Any], beside: Path) -> tuple[str, str] | None:

@@ -17,6 +17,7 @@ from weightarith.sweep.arm import Arm
 from weightarith.sweep.lineup import LineUp
 from weightarith.sweep.matched import SIGNS, Direction, Row, Sought, row_of, said, seek
 from weightarith.sweep.point import LeftOut, Point, point_of
+from weightarith.sweep.reach import LOOKS, asked, next_look
 from weightarith.sweep.runs import over_runs
 from weightarith.sweep.settings import Settings
 from weightarith.sweep.verdict import verdict
@@ -77,9 +78,10 @@ class _Comparison:
         for arm in self.lineup.arms:
             for strength in self.settings.strengths_of(arm):
                 self._keep(arm, strength)
+        self._reach(base)
         rows = list(self._rows())
         own = [base, *(point for point in self.points.values() if point.method == self.chosen.name)]
-        told = verdict(own, self._unsteered, self.suite, self.settings.allowed)
+        told = verdict(own, self._unsteered, self.suite, self.settings.allowed, self.settings.reach)
         runs = [*self._over_runs(rows)]
         return {
             "weightarith_sweep": FORMAT,
@@ -99,6 +101,7 @@ class _Comparison:
             "allowed": asdict(self.settings.allowed),
             "points": [point.to_json() for point in (base, *self._in_order())],
             "left_out": [asdict(found) for found in self.left_out.values()],
+            "reach": self.settings.reach,
             **told.to_json(),
             "targets": list(self.settings.targets),
             "activation_layers": [asdict(one) for one in self.lineup.layers],
@@ -149,6 +152,21 @@ class _Comparison:
             else:
                 self.points[key] = found
         return self.points.get(key)
+
+    def _reach(self, base: Point) -> None:
+        """Measure between strengths until the smallest that reaches the level asked for is known."""
+        level, behaviour = self.settings.reach, self.suite.behaviour
+        if level is None or not self.chosen.dial:
+            return
+        for sign in (SIGNS[name] for name in self.settings.directions):
+            looks = LOOKS if asked(base.estimates[behaviour].value, level, sign) else 0
+            for _ in range(looks):
+                own = (point for point in self.points.values() if point.method == self.chosen.name)
+                strength = next_look(
+                    {point.strength: point.estimates[behaviour].value for point in own}, level, sign
+                )
+                if strength is None or self._keep(self.chosen, strength) is None:
+                    break
 
     def _rows(self) -> Iterable[Row]:
         for target, direction in product(self.settings.targets, self.settings.directions):

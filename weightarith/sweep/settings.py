@@ -21,17 +21,21 @@ class Settings:
         strengths: walked by every method with a dial; 0 is always among them.
         targets: costs at which methods are compared.
         allowed: what may be lost inside the safe range.
+        reach: what the behaviour is to be: the smallest safe strength that makes it so is recommended.
     """
 
     strengths: tuple[float, ...] = STRENGTHS
     targets: tuple[float, ...] = ()
     allowed: Allowed = field(default_factory=Allowed)
+    reach: float | None = None
 
     def __post_init__(self) -> None:
         if not all(target > 0 and math.isfinite(target) for target in self.targets):
             raise RecipeError("a cost to match must be a number greater than 0")
         if not all(map(math.isfinite, self.strengths)):
             raise RecipeError("a strength must be a finite number")
+        if self.reach is not None and not math.isfinite(self.reach):
+            raise RecipeError("what the behaviour is to reach must be a finite number")
         if not any(self.strengths):
             raise RecipeError("no strength but 0", hint="give some, such as -1,-0.5,0.5,1")
 

@@ -136,6 +136,8 @@ def _verdict(document: Document) -> Iterator[str]:
                     f"  {side}: {limit['outcome']} changes by {lost} at {_number(limit['strength'])}, "
                     f"{limit['allowed']:.3g} is allowed"
                 )
+    if document.get("reach") is not None:
+        yield f"to reach: {document['behaviour']} {document['reach']:.4g}"
     for key in ("knee", "recommended"):
         ends = document[key]
         told = [f"{_number(k)} ({side})" for side, k in ends.items() if k is not None]

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from weightarith.evaluate import Evaluation, Suite
 from weightarith.sweep.knee import knee
 from weightarith.sweep.point import Point
+from weightarith.sweep.reach import asked, reached
 from weightarith.sweep.safe import Allowed, Change, Limit, Range, change, recommended, safe_range
 
 Kind = Literal["share", "mean", "divergence"]
@@ -30,7 +31,8 @@ class Verdict:
         safe: strengths at which no more was lost than is allowed.
         proved: those at which the 95 % bounds say so too.
         knees: the strength below 0 and above it after which cost buys less; None where there is none.
-        recommended: the largest effect inside the safe range, below and above 0; None where there is none.
+        recommended: the largest effect inside the safe range, below and above 0, or the smallest strength
+            there that reaches what was asked for; None where there is none.
     """
 
     safe: Range
@@ -48,7 +50,9 @@ class Verdict:
         }
 
 
-def verdict(points: Sequence[Point], unsteered: Evaluation, suite: Suite, allowed: Allowed) -> Verdict:
+def verdict(
+    points: Sequence[Point], unsteered: Evaluation, suite: Suite, allowed: Allowed, reach: float | None = None
+) -> Verdict:
     """Return what the points of one method say, strength 0 among them."""
     roles: dict[str, Worse] = {
         name: ("more" if _is_loss(suite, name) else "less") for name in suite.capability
@@ -73,8 +77,22 @@ def verdict(points: Sequence[Point], unsteered: Evaluation, suite: Suite, allowe
         safe,
         safe_range(changes, proved=True),
         (_knee(costs, gains, -1), _knee(costs, gains, 1)),
-        recommended(gains, safe),
+        recommended(gains, safe) if reach is None else _reaching(points, suite.behaviour, reach, gains, safe),
     )
+
+
+def _reaching(
+    points: Sequence[Point], behaviour: str, level: float, gains: Mapping[float, float], safe: Range
+) -> tuple[float | None, float | None]:
+    """Return the smallest safe strengths that reach a level; a side it does not ask for is as without one."""
+    values = {point.strength: point.estimates[behaviour].value for point in points}
+    inside = {k: value for k, value in values.items() if safe.low <= k <= safe.high}
+    largest = recommended(gains, safe)
+    below, above = (
+        reached(inside, level, sign) if asked(values[0.0], level, sign) else largest[side]
+        for side, sign in enumerate((-1, 1))
+    )
+    return below, above
 
 
 def _is_loss(suite: Suite, name: str) -> bool:
