@@ -1,4 +1,4 @@
-"""The smallest strength at which the behaviour is what is asked for, as where something lost is to be restored.
+"""The smallest strength at which a behaviour is at a level, as where something lost is to be restored.
 
 What is known are measured points; between the smallest that reaches the level and the one before it the
 middle is measured next, and nothing is interpolated.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 TOLERANCE = 0.1
-"""A strength is found when the one before it, which does not reach the level, is nearer than this part of it."""
+"""How near, as a part of the strength found, the one before it is, which does not reach the level."""
 LOOKS = 4
 """Measurements that a search may add."""
 
