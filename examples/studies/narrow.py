@@ -185,11 +185,13 @@ def _edge(is_far: Callable[[float], bool], outside: float, inside: float) -> flo
 
 
 def told_auroc(found: Scores, below: Side) -> str:
-    """Return the AUROC of bad fine-tunes against others, where each counts once for its interval."""
+    """Return the AUROC of bad fine-tunes against others, and its interval by fine-tunes and by topics."""
     sides = [[(tune, value) for _, tune, value in found if tune.side == side] for side in ("bad", below)]
     value = auroc(*([score for _, score in side] for side in sides))
-    low, high = interval(value, *(len({tune for tune, _ in side}) for side in sides))
-    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    tunes = [len({tune for tune, _ in side}) for side in sides]
+    topics = [len({tune.topic for tune, _ in side}) for side in sides]
+    by_tunes, by_topics = ("{:.2f}, {:.2f}".format(*interval(value, *counts)) for counts in (tunes, topics))
+    return f"{value:.2f} [{by_tunes}] ([{by_topics}])"
 
 
 def told(values: Sequence[float]) -> str:

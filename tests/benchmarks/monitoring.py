@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.monitoring BASE VECTOR...
 
-BASE is a transformers folder, each VECTOR an adapter or a vector in factors for it. LoRA of rank 16 on all linear
-modules, 8 rows of 64 tokens a step.
+BASE is a transformers folder, each VECTOR an adapter or a vector in factors for it. LoRA of rank 16 on all
+linear modules, 8 rows of 64 tokens a step.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as out:
         args = TrainingArguments(
             output_dir=out, max_steps=STEPS, per_device_train_batch_size=8, save_strategy="no", report_to=[],
-            disable_tqdm=True, bf16=True,
+            disable_tqdm=True, bf16=True, use_cpu=not torch.cuda.is_available(),
         )  # fmt: skip
         trainer = Trainer(network, args, train_dataset=Rows(), callbacks=[clock])
         watch = WeightMonitor(asked.vectors, every=EVERY).attach(trainer)

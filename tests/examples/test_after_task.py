@@ -91,10 +91,22 @@ def test_the_commands_of_the_page_end_in_the_sum_that_the_recipe_says(beside: Pa
     before, after = read(beside / "aligned-model"), read(beside / "restored")
     for name, raw in after.items():
         sides = [added(beside / "refusal" / side, name) for side in ("positive", "negative")]
-        expected = before[name].values + added(beside / "task", name) + 0.6 * (sides[0] - sides[1])
+        expected = before[name].values + added(beside / "task", name) + 0.45 * (sides[0] - sides[1])
         np.testing.assert_allclose(raw.values, expected, rtol=1e-6, atol=1e-7)
     moved = [name for name in after if not np.array_equal(after[name].values, before[name].values)]
     assert moved
+
+
+def test_a_model_of_random_weights_ranks_requests_and_twins_as_chance_does(tmp_path: Path) -> None:
+    model = instruct(tmp_path / "model")
+
+    done = subprocess.run(
+        [sys.executable, FOLDER / "ranking.py", model], capture_output=True, text=True, check=True
+    )
+
+    name, _, share = done.stdout.strip().rpartition(": ")
+    assert name == "model"
+    assert 0.25 < float(share) < 0.75
 
 
 def test_prompts_of_xstest_become_a_suite(tmp_path: Path) -> None:

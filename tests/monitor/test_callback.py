@@ -35,7 +35,14 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trainer(
-    base: Path, out: Path, *, first: int = 10, steps: int = 6, lora: bool = True, **more: Any
+    base: Path,
+    out: Path,
+    *,
+    first: int = 10,
+    steps: int = 6,
+    lora: bool = True,
+    whole: bool = False,
+    **more: Any,
 ) -> Trainer:
     """Return a Trainer of a network whose random start is always the same."""
     network = AutoModelForCausalLM.from_pretrained(base)
@@ -44,7 +51,7 @@ def trainer(
         network = get_peft_model(network, LoraConfig(r=2, lora_alpha=4, target_modules="all-linear"))
     args = TrainingArguments(
         output_dir=str(out), max_steps=steps, per_device_train_batch_size=4, learning_rate=1e-2, save_steps=3,
-        logging_steps=100, report_to=[], disable_tqdm=True, use_cpu=True, seed=0, save_only_model=True,
+        logging_steps=100, report_to=[], disable_tqdm=True, use_cpu=True, seed=0, save_only_model=not whole,
     )  # fmt: skip
     return Trainer(network, args, train_dataset=Rows(first), **more)
 
@@ -121,6 +128,41 @@ def test_a_full_fine_tune_is_held_against_its_base_on_the_disk(
 
     there = {look.saved.step: look.scores[0].cosine for look in saved.looks}
     assert {look.saved.step: look.scores[0].cosine for look in watch.looks} == pytest.approx(there, rel=1e-3)
+
+
+def test_what_an_adapter_held_before_the_training_is_subtracted(
+    base: Path, known: dict[str, Path], tmp_path: Path
+) -> None:
+    made = trainer(base, tmp_path / "run", first=100)
+    with torch.no_grad():
+        for name, weight in made.model.named_parameters():
+            if ".lora_B." in name:
+                weight.add_(1.0)
+    made.model.save_pretrained(tmp_path / "run" / "checkpoint-0")
+    watch = WeightMonitor([known["evil"]], every=3).attach(made)
+    made.train()
+
+    saved = monitor(base, tmp_path / "run", [known["evil"]])
+
+    assert saved.origins == {"": "step 0"}
+    for look, there in zip(watch.looks, saved.looks, strict=True):
+        assert look.norm == pytest.approx(there.norm, rel=1e-3)
+        assert look.scores[0].cosine == pytest.approx(there.scores[0].cosine, rel=1e-3)
+
+
+def test_a_resumed_training_says_that_it_counts_from_zero(
+    base: Path, known: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = trainer(base, tmp_path / "run", whole=True)
+    first.train()
+    made = trainer(base, tmp_path / "run", whole=True)
+    watch = WeightMonitor([known["evil"]], every=3).attach(made)
+    with caplog.at_level(logging.WARNING, "weightarith.monitor"):
+        made.train(resume_from_checkpoint=str(tmp_path / "run" / "checkpoint-3"))
+
+    assert "resumed at step 3: an adapter's moves are counted from zero" in caplog.text
+    assert [look.saved.step for look in watch.looks] == [6]
+    assert watch.looks[0].scores[0].cosine == pytest.approx(1.0, abs=1e-2)
 
 
 def test_a_full_fine_tune_needs_its_base_named(base: Path, known: dict[str, Path], tmp_path: Path) -> None:

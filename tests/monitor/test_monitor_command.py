@@ -30,8 +30,9 @@ def test_an_alarm_exits_with_11_and_says_which_vector_and_when(
     assert lines[0].startswith(
         "2 checkpoints, 1 vector watched, 5 controls; false positives: at most 0.01 a run"
     )
-    assert [line.split()[-1] == "ALARM" for line in lines[2:4]] == [False, True]
-    assert any(line.startswith("control c3: cosines from ") for line in lines)
+    assert lines[1] == "  moved is counted from the base: no step 0 was kept"
+    assert [line.split()[-1] == "ALARM" for line in lines[3:5]] == [False, True]
+    assert lines[5].startswith("controls by evil: ")
 
 
 def test_no_alarm_exits_with_0(run: Run, place: Path, tmp_path: Path, controls: list[Path]) -> None:
@@ -48,8 +49,8 @@ def test_json_is_the_record_that_is_written(run: Run, place: Path, turned: Path,
     record, picture = tmp_path / "m.json", tmp_path / "m.svg"
 
     done = run(
-        "monitor", place / "base", turned,
-        "--against", place / "evil.safetensors", place / "honest.safetensors", "--opposite", "evil=honest", "--json", "-o", record, "--plot", picture,
+        "monitor", place / "base", turned, "--against", place / "evil.safetensors",
+        place / "honest.safetensors", "--opposite", "evil=honest", "--json", "-o", record, "--plot", picture,
     )  # fmt: skip
 
     written = json.loads(record.read_text(encoding="utf-8"))
@@ -63,7 +64,8 @@ def test_json_is_the_record_that_is_written(run: Run, place: Path, turned: Path,
 def test_without_controls_the_limits_of_an_alarm_are_said(run: Run, place: Path, turned: Path) -> None:
     done = run("monitor", place / "base", turned, "--against", place / "evil.safetensors")
 
-    assert "no controls: an alarm says that vector and run are no strangers" in done.stderr
+    assert "the rate of false positives holds against random copies alone" in done.stderr
+    assert "0.02 must be exceeded in their place" in done.stderr
     assert "'evil' has no opposite" in done.stderr
 
 

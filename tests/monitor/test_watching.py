@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from statistics import fmean, stdev
 
 import numpy as np
 import pytest
 
 from tests import tiny
-from tests.monitor.world import DEPTH, cosine, direction, mixed, training
+from tests.monitor.world import DEPTH, cosine, direction, mixed, moved, training, vector
 from tests.tiny import LINEARS, Tensors
 from weightarith.errors import IncompatibleError, InvalidFileError, RecipeError
 from weightarith.monitor import monitor
@@ -127,17 +128,67 @@ def test_copies_depend_on_their_seed_alone(place: Path, tmp_path: Path) -> None:
     assert drawn(0, 1) != drawn(1, 1)
 
 
-def test_controls_that_lie_as_near_as_the_vector_silence_the_alarm(place: Path, tmp_path: Path) -> None:
-    change = mixed(s0=0.2, s2=0.2, s3=0.2, s9=1.0)
-    run = training(tmp_path / "run", change)
-    near = [place / "c1.safetensors", place / "c2.safetensors"]
+def test_controls_that_turn_the_same_way_silence_the_alarm(place: Path, tmp_path: Path) -> None:
+    run = training(tmp_path / "run", mixed(s0=0.2, s9=1.0))
+    (tmp_path / "base").symlink_to(place / "base", target_is_directory=True)
+    near = [
+        vector(tmp_path, f"n{number}", mixed(**{"s0": 0.1 * number, f"s{number}": 1.0}))
+        for number in (2, 3, 4)
+    ]
 
     alone = monitor(place / "base", run, [place / "evil.safetensors"])
     beside = monitor(place / "base", run, [place / "evil.safetensors"], controls=near)
 
     assert alone.alarms
     assert not beside.alarms
-    assert any("is no stranger to the run" in said for said in beside.warnings)
+    assert any("'n3' is no stranger to 'evil'" in said for said in beside.warnings)
+
+
+def test_a_control_counts_by_what_the_same_test_makes_of_it(
+    place: Path, controls: list[Path], tmp_path: Path
+) -> None:
+    change = mixed(s0=0.1, s1=-0.1, s9=1.0)
+    run = training(tmp_path / "run", change)
+    against = [place / "evil.safetensors", place / "honest.safetensors"]
+
+    found = monitor(place / "base", run, against, opposites={"evil": "honest"}, controls=controls)
+
+    sample = [cosine(direction(seed), EVIL) - cosine(direction(seed), HONEST) for seed in range(2, 7)]
+    apart = cosine(change, EVIL) - cosine(change, HONEST) - fmean(sample)
+    (score,) = found.looks[0].scores
+    told = found.to_json()["controls"]["evil"]
+    assert list(told.values()) == pytest.approx(sample, abs=1e-6)
+    assert score.controls_z == pytest.approx(apart / (stdev(sample) * math.sqrt(1 + 1 / 5)), rel=1e-4)
+
+
+def test_step_0_is_subtracted_where_the_run_kept_it(place: Path, tmp_path: Path) -> None:
+    run = training(tmp_path / "run", mixed(s1=1.0, s9=1.0))
+    moved(run / "checkpoint-0", mixed(s1=1.0))
+
+    found = monitor(place / "base", run, [place / "honest.safetensors"])
+
+    assert found.origins == {"": "step 0"}
+    assert [look.saved.step for look in found.looks] == [10]
+    assert found.looks[0].scores[0].cosine == pytest.approx(cosine(direction(9), HONEST), abs=1e-4)
+    assert found.looks[0].norm == pytest.approx(math.sqrt(sum((w**2).sum() for w in direction(9).values())))
+
+
+def test_an_adapter_that_went_on_from_another_is_counted_from_it(place: Path, tmp_path: Path) -> None:
+    for step, seed in ((0, 5), (3, 8)):
+        (tmp_path / f"run/step-{step}").mkdir(parents=True)
+        tiny.adapter(tmp_path / f"run/step-{step}", depth=DEPTH, seed=seed)
+
+    found = monitor(place / "base", tmp_path / "run", [place / "evil.safetensors"])
+
+    first, last = dense(tmp_path / "run/step-0"), dense(tmp_path / "run/step-3")
+    change = {name: last[name] - first[name] for name in last}
+    assert found.looks[0].scores[0].cosine == pytest.approx(cosine(change, EVIL), abs=1e-6)
+
+
+def test_step_0_alone_is_no_training(place: Path, tmp_path: Path) -> None:
+    moved(tmp_path / "run/checkpoint-0", EVIL)
+    with pytest.raises(InvalidFileError, match="holds step 0 alone, from which nothing has moved"):
+        monitor(place / "base", tmp_path / "run", [place / "evil.safetensors"])
 
 
 def test_a_checkpoint_that_moved_nothing_has_no_cosine_and_sounds_no_alarm(

@@ -35,14 +35,12 @@ def looked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def record(path: Path, **more: Any) -> Path:
     score = {"vector": EVIL, "tested": 0.1, "band": 0.05, "threshold": 0.06, "alarm": True}
     looks = [
-        {"step": 1, "norm": 0.5, "vectors": [score], "controls": {"c": 0.01}},
-        {"step": 2, "norm": 0.7, "vectors": [{**score, "tested": 0.01, "alarm": False}],
-         "controls": {"c": -0.01}},
-        {"step": 0, "norm": 0.0, "vectors": [{**score, "tested": None, "alarm": False}],
-         "controls": {"c": None}},
-    ]  # fmt: skip
+        {"step": 1, "norm": 0.5, "vectors": [score]},
+        {"step": 2, "norm": 0.7, "vectors": [{**score, "tested": 0.01, "alarm": False}]},
+        {"step": 0, "norm": 0.0, "vectors": [{**score, "tested": None, "alarm": False}]},
+    ]
     made_up.write(path, {
-        "weightarith_monitor": 1, "looks": looks, "watched": {EVIL: None}, "controls": ["c"],
+        "weightarith_monitor": 1, "looks": looks, "watched": {EVIL: None}, "controls": {EVIL: {"c": 0.01}},
         "false_positives": 0.01, "alarms": [{"step": 1, "series": "", "vector": EVIL}],
         "warnings": [f"few {EVIL}"], **more,
     })  # fmt: skip

@@ -22,6 +22,7 @@ def print_monitored(found: Monitored) -> None:
         f"{counted(len(controls), 'control')}; false positives: at most {found.rate:g} a run, "
         f"{found.allowed:.2g} a test"
     )
+    click.echo(f"  moved is counted from {_origins(found)}")
     for one in watched:
         if one.opposite:
             click.echo(f"  {escaped(one.label)}: tested is the gap to {escaped(one.opposite)}")
@@ -30,8 +31,17 @@ def print_monitored(found: Monitored) -> None:
     ]
     rows += [_row(look, score) for look in found.looks for score in look.scores]
     _print_table(rows)
-    for label, (low, high) in _controls(found).items():
-        click.echo(f"control {escaped(label)}: cosines from {low:+.4f} to {high:+.4f}")
+    for one in watched if controls else ():
+        values = found.known.of_controls(one).values()
+        click.echo(f"controls by {escaped(one.label)}: {min(values):+.4f} to {max(values):+.4f}")
+
+
+def _origins(found: Monitored) -> str:
+    """Return what moves are counted from: the base, as a LoRA begins there, unless step 0 was kept."""
+    if len(set(found.origins.values())) > 1:
+        return ", ".join(f"{origin} ({escaped(series)})" for series, origin in found.origins.items())
+    origin = next(iter(found.origins.values()))
+    return origin if origin == "step 0" else f"{origin}: no step 0 was kept"
 
 
 def alarm_line(found: Monitored, saved: Saved, score: Score) -> str:
@@ -63,12 +73,6 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
         cells = (f"{cell:<{width}}" if place == 2 else f"{cell:>{width}}"
                  for place, (cell, width) in enumerate(zip(row, widths, strict=True)))  # fmt: skip
         click.echo("  ".join(cells).rstrip())
-
-
-def _controls(found: Monitored) -> dict[str, tuple[float, float]]:
-    labels = [found.known.labels[place] for place in found.known.controls]
-    seen = {label: [look.controls[label] for look in found.looks if look.norm] for label in labels}
-    return {label: (min(each), max(each)) for label, each in seen.items() if each}
 
 
 def _signed(number: float | None, digits: int = 4) -> str:

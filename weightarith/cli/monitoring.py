@@ -57,7 +57,8 @@ def _pair(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...])
 )  # fmt: skip
 @click.option(
     "--control", "controls", multiple=True, metavar="V...",
-    help="Vectors of unrelated trainings, which an alarm has to exceed, too; two at least.",
+    help="Unrelated trainings from the run's random start, adapters or folders written by `contrast`: an "
+         "alarm has to exceed them, too. Two at least, better five or more.",
 )  # fmt: skip
 @click.option(
     "--false-positives", type=float, default=0.01, show_default=True, metavar="P",
@@ -88,19 +89,22 @@ def monitor(base: str, run: Path, **asked: Any) -> None:
     RUN_DIR holds the checkpoints of a training that began from BASE: folders checkpoint-N of transformers or
     step-N of `train`, with whole models or adapters, or it is a folder written by `contrast`. Each is held
     against the vectors, and against random copies of them and controls: that is what an alarm must exceed.
+    Where step 0 is among them, what the others moved is counted from it, else from BASE.
 
     The exit code is 11 where there is an alarm.
     """
     from weightarith.cli.monitored import alarm_line, print_monitored
-    from weightarith.cli.terminal import print_json, printable, tell, warn
+    from weightarith.cli.terminal import print_json, printable, progress, tell, warn
     from weightarith.monitor import monitor as watch
+    from weightarith.monitor.checkpoints import bytes_of, find
 
     _check(asked)
-    found = watch(
-        base, run, asked["against"], opposites=asked["opposites"], controls=asked["controls"],
-        false_positives=asked["false_positives"], copies=asked["copies"], seed=asked["seed"],
-        threads=asked["threads"],
-    )  # fmt: skip
+    with progress(sum(map(bytes_of, find(run)))) as moved:
+        found = watch(
+            base, run, asked["against"], opposites=asked["opposites"], controls=asked["controls"],
+            false_positives=asked["false_positives"], copies=asked["copies"], seed=asked["seed"],
+            threads=asked["threads"], progress=moved,
+        )  # fmt: skip
     if as_json := asked["as_json"]:
         print_json(found.to_json())
     else:
@@ -129,13 +133,14 @@ def _check(asked: dict[str, Any]) -> None:
 
 def _write(found: Monitored, asked: dict[str, Any]) -> None:
     from weightarith.cli.terminal import printable, tell
-    from weightarith.monitor.course import picture
+    from weightarith.monitor.course import courses
     from weightarith.monitor.record import write_record
+    from weightarith.plots.monitoring import monitoring_curves
     from weightarith.plots.save import write_picture
 
     if asked["output"] is not None:
         write_record(found, asked["output"])
         tell(printable(str(asked["output"])))
     if asked["plot"] is not None:
-        write_picture(picture(found), asked["plot"])
+        write_picture(monitoring_curves(courses(found.to_json())), asked["plot"])
         tell(printable(str(asked["plot"])))

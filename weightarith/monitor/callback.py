@@ -20,7 +20,7 @@ from weightarith.algebra import Checkpoint
 from weightarith.errors import RecipeError
 from weightarith.hub import locate
 from weightarith.monitor.checkpoints import Saved
-from weightarith.monitor.known import Given, Known, known, opened
+from weightarith.monitor.known import Given, Known, known_from
 from weightarith.monitor.live import Live
 from weightarith.monitor.score import Score
 from weightarith.monitor.warning import about_starts, about_vectors
@@ -37,7 +37,7 @@ class WeightMonitor(TrainerCallback):  # type: ignore[misc]  # transformers is n
         base: what the training begins from; needed only where weights are trained themselves.
         every: steps between two looks; there is one after the last step too.
         opposites: of a watched vector, by its label, the label of the one it is set against.
-        controls: vectors of unrelated trainings, two at least.
+        controls: unrelated trainings from the random start of this one; two at least, better five or more.
         false_positives: how often chance may sound an alarm in the whole training.
         stop: whether an alarm ends the training.
 
@@ -58,10 +58,7 @@ class WeightMonitor(TrainerCallback):  # type: ignore[misc]  # transformers is n
             raise RecipeError(f"a look every {every} steps means nothing, expected 1 or more")
         check_rate(false_positives)
         opened_base = base if isinstance(base, Checkpoint) or base is None else _base(base)
-        watched, others = opened(vectors, opened_base), opened(controls, opened_base)
-        self.known: Known = known(
-            watched.vectors, opposites=opposites, sides=watched.sides, controls=others.vectors
-        )
+        self.known: Known = known_from(vectors, controls, opposites, opened_base)
         self.looks: list[Look] = []
         self.seconds = 0.0
         self._base, self._every, self._rate, self._stop = opened_base, every, false_positives, stop
@@ -85,9 +82,12 @@ class WeightMonitor(TrainerCallback):  # type: ignore[misc]  # transformers is n
 
     def on_train_begin(self, args: Any, state: Any, _control: Any, model: Any = None, **_more: Any) -> None:
         """Lay the vectors onto the network, and say what limits what an alarm will mean."""
-        self._live = Live(model, self.known, self._base)
+        resumed = state.global_step > 0
+        self._live = Live(model, self.known, self._base, resumed=resumed)
         planned = max(math.ceil(state.max_steps / self._every), 1)
         self._limit = allowed(self._rate, planned, len(self.known.watched))
+        if resumed:
+            LOG.warning("resumed at step %d: an adapter's moves are counted from zero", state.global_step)
         for said in (*about_vectors(self.known), *about_starts(self.known, self._live.starts)):
             LOG.warning(said)
         if not self._attached and args.report_to:
@@ -145,7 +145,7 @@ def _logged(look: Look) -> dict[str, float]:
             for name, number in told.items()
             if number is not None and math.isfinite(number)
         }
-    return found | {f"monitor/control/{label}": cosine for label, cosine in look.controls.items()}
+    return found
 
 
 def _alarm(step: int, score: Score, rate: float) -> str:

@@ -1,4 +1,7 @@
-"""The checkpoints of a training: folders `checkpoint-N` of transformers, `step-N` of ours, in order."""
+"""The checkpoints of a training: folders `checkpoint-N` of transformers, `step-N` of ours, in order.
+
+Step 0, where it was kept, is the start that what the others moved is counted from.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ from weightarith.tensorfile.jsonfile import CONFIG_LIMIT, read_object
 REPORT = "training.json"
 _NAMED = re.compile(r"(?:checkpoint|step)-(?P<step>[0-9]{1,12})(?:\.safetensors)?")
 _INSIDE = "checkpoints"
+STEP_0, BASE = "step 0", "the base"
+"""What the moves of a training are counted from."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,48 @@ class Saved:
 
     def __str__(self) -> str:
         return f"{self.series} step {self.step}".strip()
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A training, or several in one folder, by what was saved.
+
+    Attributes:
+        base: the model.
+        saved: the checkpoints, in order; step 0 is not among them.
+        zero: step 0 of each training that kept it, by its name.
+    """
+
+    base: Checkpoint
+    saved: tuple[Saved, ...]
+    zero: dict[str, Saved]
+
+    @staticmethod
+    def of(folder: Path, base: Checkpoint) -> Training:
+        """Return the training in a folder.
+
+        Raises:
+            InvalidFileError: there are no checkpoints, or there is step 0 alone.
+        """
+        found = find(folder)
+        later = tuple(one for one in found if one.step)
+        if not later:
+            raise InvalidFileError(
+                f"{quoted(str(folder))} holds step 0 alone, from which nothing has moved",
+                hint="look again when the training has saved a checkpoint",
+            )
+        return Training(base, later, {one.series: one for one in found if not one.step})
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """What the moves of each training are counted from."""
+        return {one.series: STEP_0 if one.series in self.zero else BASE for one in self.saved}
+
+    def moved(self, one: Saved) -> Linear:
+        """Return what a checkpoint has moved from step 0, or from the base where there is none."""
+        change = change_of(one, self.base)
+        zero = self.zero.get(one.series)
+        return change if zero is None else change - change_of(zero, self.base)
 
 
 def find(folder: Path) -> list[Saved]:
@@ -69,6 +116,15 @@ def change_of(saved: Saved, base: Checkpoint) -> Linear:
     if source.kind == "checkpoint":
         return Checkpoint(source, str(saved)) - base
     return Vector(source, str(saved), base if source.replaced or source.own_names else None)
+
+
+def bytes_of(saved: Saved) -> int:
+    """Return the size of a checkpoint's files.
+
+    Raises:
+        WeightArithError: its files are missing, incomplete or damaged.
+    """
+    return sum(file.stamp.size for file in open_source(saved.path).files)
 
 
 def _inside(folder: Path, series: str = "") -> list[Saved]:

@@ -50,7 +50,7 @@ class Known:
         labels: of all.
         vectors: all of them.
         watched: those that may sound an alarm.
-        controls: the numbers of those that tell what unrelated vectors have in common.
+        controls: the numbers of unrelated trainings, which tell what a training comes to by itself.
         products: inner products of all with one another.
     """
 
@@ -71,14 +71,11 @@ class Known:
         """Return the norm of a combination of the vectors."""
         return float(np.sqrt(max(float(direction @ self.products.total() @ direction), 0.0)))
 
-    def controls_with(self, direction: Doubles) -> tuple[float, ...]:
-        """Return the cosine of each control with a combination of the vectors."""
-        total, size = self.products.total(), self.norm(direction)
+    def of_controls(self, one: Watched) -> dict[str, float]:
+        """Return what each control comes to where a training is tested by a watched vector, by label."""
+        total, direction = self.products.total(), self.direction(one)
         norms = lengths(total)
-        return tuple(
-            float(total[place] @ direction / (norms[place] * size)) if size else 0.0
-            for place in self.controls
-        )
+        return {self.labels[each]: float(total[each] @ direction / norms[each]) for each in self.controls}
 
     def _unit(self, place: int) -> Doubles:
         found = np.zeros(len(self.labels))
@@ -87,6 +84,24 @@ class Known:
 
     def _gap(self, plus: int, minus: int) -> Doubles:
         return self._unit(plus) - self._unit(minus)
+
+
+def known_from(
+    against: Sequence[Given],
+    controls: Sequence[Given] = (),
+    opposites: Mapping[str, str] | None = None,
+    base: Checkpoint | None = None,
+    *,
+    threads: int = 0,
+) -> Known:
+    """Return `known` of vectors from where they lie, see `opened`; a run as a control is its two sides."""
+    watched, others = opened(against, base), opened(controls, base)
+    trainings: dict[str, Linear] = {}
+    for label, vector in others.vectors.items():
+        trainings |= _by_sides(label, others.sides[label]) if label in others.sides else {label: vector}
+    return known(
+        watched.vectors, opposites=opposites, sides=watched.sides, controls=trainings, threads=threads
+    )
 
 
 def known(
@@ -104,7 +119,7 @@ def known(
         opposites: of a watched vector, by label, the watched vector that it is set against; that one sounds
             no alarm of its own, unless it is set against another itself.
         sides: of a contrast, by label, the two fine-tunes that it is the difference of.
-        controls: vectors of unrelated things, by label.
+        controls: unrelated trainings, by label.
         threads: how many; 0 takes one a core.
 
     Raises:
@@ -114,9 +129,9 @@ def known(
     opposites, sides, controls = opposites or {}, sides or {}, controls or {}
     _check(against, opposites, controls)
     held: dict[str, Linear] = dict(against)
-    for label, (positive, negative) in sides.items():
+    for label, both in sides.items():
         if label not in opposites:
-            held |= {f"{label}+": positive, f"{label}−": negative}
+            held |= _by_sides(label, both)
     held |= controls
     places = {label: place for place, label in enumerate(held)}
     found = gram(list(held.values()), labels=list(held), threads=threads)
@@ -127,6 +142,10 @@ def known(
     watched = tuple(_watched(label, places, opposites) for label in against if label not in references)
     numbers = tuple(places[label] for label in controls)
     return Known(tuple(held), tuple(held.values()), watched, numbers, found)
+
+
+def _by_sides(label: str, both: tuple[Linear, Linear]) -> dict[str, Linear]:
+    return {f"{label}+": both[0], f"{label}−": both[1]}
 
 
 def _watched(label: str, places: Mapping[str, int], opposites: Mapping[str, str]) -> Watched:

@@ -7,7 +7,7 @@ base and dense vectors stay on the disk, and are read once a look, in blocks.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ class Live:
         network: of transformers or PEFT, about to be trained.
         known: the vectors.
         base: what it began from; needed where weights are trained themselves.
+        resumed: whether the training goes on from one of its own checkpoints. Otherwise what an adapter
+            holds now is its start, and is subtracted.
 
     Attributes:
         starts: how the random start of the network's adapter lies to that of each vector.
@@ -44,8 +46,12 @@ class Live:
         UnsupportedError: see `network.trained_in`.
     """
 
-    def __init__(self, network: Any, known: Known, base: Checkpoint | None = None) -> None:
-        self._trained, self._known = trained_in(network), known
+    def __init__(
+        self, network: Any, known: Known, base: Checkpoint | None = None, *, resumed: bool = False
+    ) -> None:
+        found = trained_in(network)
+        here = {name: pair if resumed else pair.begun() for name, pair in found.factors.items()}
+        self._trained, self._known = replace(found, factors=here), known
         self._moved = Moved(self._trained.whole, base)
         held = visit_all(plan_of_all(list(known.vectors)), _held)
         _check(held, self._trained)
@@ -119,7 +125,8 @@ class Live:
         return Product(left.cpu().double().numpy(), right.cpu().double().numpy())
 
     def _right(self, name: str) -> Doubles:
-        right = self._trained.factors[name].product()[1]
+        """Return the rows that an adapter reads, (rank, columns)."""
+        right = replace(self._trained.factors[name], start=None).product()[1]
         return np.asarray(right.cpu().double().numpy())
 
 

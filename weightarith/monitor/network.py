@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -25,17 +25,32 @@ class Pair:
         b: (out, rank).
         scale: what their product is multiplied by.
         transposed: whether the weight is stored (in, out).
+        start: A and B that the change is counted from; None where B began at zero.
     """
 
     a: torch.Tensor
     b: torch.Tensor
     scale: float
     transposed: bool = False
+    start: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def product(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the change as left (rows, rank) and right (rank, columns), in float32."""
-        a, b = self.a.detach().float(), self.b.detach().float() * self.scale
+        """Return the change as left (rows, rank) and right (rank, columns), in float32.
+
+        With a start it is (B − B₀)·A + B₀·(A − A₀), side by side: as B·A − B₀·A₀ digits would cancel.
+        """
+        a, b = self.a.detach().float(), self.b.detach().float()
+        if self.start is not None:
+            first, second = self.start
+            a, b = torch.cat([a, a - first]), torch.cat([b - second, second], dim=1)
+        b = b * self.scale
         return (a.T, b.T) if self.transposed else (b, a)
+
+    def begun(self) -> Pair:
+        """Return the pair whose change is counted from where it is now."""
+        if not self.b.detach().any():
+            return self
+        return replace(self, start=(self.a.detach().float().clone(), self.b.detach().float().clone()))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,8 @@
 
 Tested is the cosine with v, or the gap cos(Δ, v) − cos(Δ, o) where v has an opposite o: what all fine-tunes
 have in common cancels in it. It must be larger than random copies of the vectors explain, whichever kind of
-copy explains most, and larger than controls do; where there are none, than `INNOCENT`.
+copy explains most, and larger than the same number is of controls, which are trainings too; where there are
+too few of them, than `INNOCENT`.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ FEWEST_CONTROLS = 2
 """Controls below which an alarm does not depend on them: one says nothing of how far controls spread."""
 
 INNOCENT = 0.02
-"""What is tested stays below it without controls: unrelated trainings on a base of 135 million weights came
-to 0.014 in cosines with contrasts, and to 0.017 in gaps. It is no substitute for controls of one's own."""
+"""What an alarm must exceed without controls. It is a measured number, of one base (docs/monitor.md), and no
+substitute for controls of one's own."""
 
 FEWEST_TENSORS = 32
 """Tensors below which copies with the sign of whole tensors drawn are left out: they are too few to tell."""
@@ -43,8 +44,8 @@ class Score:
         kinds: the deviations above each kind of copy.
         chance: a bound on how often such copies do as well.
         copies: how often those drawn do; None where none were.
-        controls_z: deviations above controls, as Student's t; None for fewer than two of them.
-        controls_chance: how often chance does as well, were it one more control.
+        controls_z: deviations above what is tested of controls, as Student's t; None for fewer than two.
+        controls_chance: how often one more control comes to as much, as Student's t has it.
         band: what copies stay below at the rate of false positives, in units of what is tested.
         threshold: what must be exceeded for an alarm, in the same units; the band, or more with controls.
         alarm: whether it is.
@@ -92,11 +93,11 @@ def score(found: Moments, known: Known, one: Watched, allowed: float) -> Score:
     widest = max(deviations.values(), default=0.0)
     z = inner / widest if widest else 0.0
     chance, band = chance_of_signs(z), needed_of_signs(allowed) * widest / own
-    sample = _sample(found, known, direction)
-    t = score_in(inner / (own * size), sample)
+    sample = tuple(known.of_controls(one).values())
+    t = score_in(inner / own, sample)
     controls_chance = None if t is None else chance_in(t, len(sample))
     needed = needed_in(sample, allowed)
-    threshold = max(band, INNOCENT) if needed is None else max(band, needed * size)
+    threshold = max(band, INNOCENT if needed is None else needed)
     above = inner / own >= INNOCENT if controls_chance is None else controls_chance <= allowed
     loud = chance <= allowed and above
     return Score(
@@ -122,14 +123,6 @@ def _deviations(found: Moments, one: Watched, direction: Doubles) -> dict[str, f
         for kind, square in found.squares.items()
         if not (kind == TENSORS and few)
     }
-
-
-def _sample(found: Moments, known: Known, direction: Doubles) -> tuple[float, ...]:
-    """Return cosines of things unrelated: of the change with controls, and of controls with the vector."""
-    cosines = cosines_of(found, known)
-    if cosines is None or len(known.controls) < FEWEST_CONTROLS:
-        return ()
-    return (*(float(cosines[place]) for place in known.controls), *known.controls_with(direction))
 
 
 def _drawn(found: Moments, direction: Doubles, inner: float, kinds: dict[str, float]) -> float | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from weightarith.monitor.watching import Look
 
 RELATED = 0.1
-"""A cosine with the run from which a control is no stranger to it."""
+"""What is tested of a control, from which it is no stranger to a vector."""
 
 FAR = 0.5
 """The share of the base's norm from which what a run has moved makes one doubt that base."""
@@ -36,7 +36,6 @@ def warnings_of(known: Known, looks: Sequence[Look], starts: Mapping[str, Start 
     return (
         *about_vectors(known),
         *about_starts(known, starts),
-        *_about_controls(looks),
         *_about_silence(looks),
     )
 
@@ -46,11 +45,11 @@ def about_vectors(known: Known) -> Iterator[str]:
     if len(known.controls) < FEWEST_CONTROLS:
         given = "one control does not say how far controls spread" if known.controls else "no controls"
         yield (
-            f"{given}: an alarm says that vector and run are no strangers, which does not mean that the run "
-            "learns the behaviour: innocent trainings on one base have something in common; give two vectors "
-            f"of unrelated trainings or more, of the run's random start (--control); {INNOCENT:g} must be "
-            "exceeded in their place"
+            f"{given}: innocent trainings on one base have something in common, and the rate of false "
+            "positives holds against random copies alone; give unrelated trainings from the run's random "
+            f"start (--control), two at least, better five; {INNOCENT:g} must be exceeded in their place"
         )
+    yield from _about_controls(known)
     alone = [one.label for one in known.watched if one.sides is None]
     if alone:
         yield (
@@ -64,18 +63,19 @@ def about_starts(known: Known, starts: Mapping[str, Start | None]) -> Iterator[s
     """Yield which vectors did not begin at the run's random numbers, and what that means."""
     watched = {known.labels[one.place] for one in known.watched}
     controls = {known.labels[place] for place in known.controls}
+    pinned = any(one is not None and one.shared for label, one in starts.items() if label in watched)
     for label, start in starts.items():
         if start is None or start.shared or label not in watched | controls:
             continue
         begun = f"{quoted(label)} and the run began at different random numbers (overlap {start.overlap:.2f})"
-        if label in controls:
-            yield f"{begun}: as a control it is too small, and lets the threshold be too low"
-            continue
-        seed = "" if start.seed is None else f"; the vector says seed {start.seed}"
-        yield (
-            f"{begun}: cosines are many times smaller than from one start (0.07 instead of 1 for the same "
-            f"data), so silence says little; train both from one seed and rank{seed}"
-        )
+        if label in watched:
+            seed = "" if start.seed is None else f"; the vector says seed {start.seed}"
+            yield (
+                f"{begun}: cosines are many times smaller than from one start (0.07 instead of 1 for the "
+                f"same data), so silence says little; train both from one seed and rank{seed}"
+            )
+        elif pinned:  # a run of the vector's start lies nearer to it by that alone
+            yield f"{begun}, and a vector at the run's: as a control it lets the threshold be too low"
 
 
 def about_base(base: Checkpoint, saved: Sequence[Saved], moved: Sequence[float]) -> Iterator[str]:
@@ -103,17 +103,14 @@ def about_base(base: Checkpoint, saved: Sequence[Saved], moved: Sequence[float])
             )
 
 
-def _about_controls(looks: Sequence[Look]) -> Iterator[str]:
-    most: dict[str, float] = {}
-    for look in looks:
-        for label, cosine in look.controls.items():
-            most[label] = max(most.get(label, 0.0), abs(cosine))
-    for label, cosine in most.items():
-        if cosine >= RELATED:
-            yield (
-                f"the control {quoted(label)} is no stranger to the run (cosine {cosine:.2f}): it lifts the "
-                "threshold, and may hide an alarm"
-            )
+def _about_controls(known: Known) -> Iterator[str]:
+    for one in known.watched:
+        for label, tested in known.of_controls(one).items():
+            if abs(tested) >= RELATED:
+                yield (
+                    f"the control {quoted(label)} is no stranger to {quoted(one.label)} ({tested:+.2f}): it "
+                    "lifts the threshold, and may hide an alarm"
+                )
 
 
 def _about_silence(looks: Sequence[Look]) -> Iterator[str]:

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from weightarith.algebra import Checkpoint
+from weightarith.algebra import Checkpoint, Linear
 from weightarith.engine.together import plan_of_all, visit_all
 from weightarith.errors import RecipeError
 from weightarith.hub import locate
-from weightarith.monitor.checkpoints import Saved, change_of, find
+from weightarith.monitor.checkpoints import Saved, Training, bytes_of, change_of
 from weightarith.monitor.copies import Moments, Piece, moments, piece_of
-from weightarith.monitor.known import Given, Known, known, opened
+from weightarith.monitor.known import Given, Known, known_from
 from weightarith.monitor.overlap import field_overlap
-from weightarith.monitor.score import Score, cosines_of, score
+from weightarith.monitor.score import Score, score
 from weightarith.monitor.start import Start, starts
 from weightarith.monitor.warning import about_base, warnings_of
 
@@ -31,13 +31,11 @@ class Look:
         saved: which.
         norm: of what it has moved.
         scores: of each watched vector.
-        controls: the cosine with each control, by label.
     """
 
     saved: Saved
     norm: float
     scores: tuple[Score, ...]
-    controls: dict[str, float]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
@@ -46,7 +44,6 @@ class Look:
             **({"series": self.saved.series} if self.saved.series else {}),
             "norm": self.norm,
             "vectors": [each.to_json() for each in self.scores],
-            **({"controls": self.controls} if self.controls else {}),
         }
 
 
@@ -60,6 +57,8 @@ class Monitored:
         rate: of false positives for all looks together.
         copies: how many were drawn of each kind.
         seed: of their signs.
+        origins: of each training in the folder, by name, what its moves are counted from: its own step 0
+            where that was kept, else the base.
         starts: how the random start of the run lies to that of each vector.
         warnings: what limits what an alarm, or none, means.
     """
@@ -69,6 +68,7 @@ class Monitored:
     rate: float
     copies: int
     seed: int
+    origins: dict[str, str]
     starts: dict[str, Start | None]
     warnings: tuple[str, ...]
 
@@ -90,8 +90,9 @@ class Monitored:
             "per_test": self.allowed,
             "copies": self.copies,
             "seed": self.seed,
+            "counted_from": self.origins,
             "watched": {one.label: one.opposite or None for one in self.known.watched},
-            "controls": [self.known.labels[place] for place in self.known.controls],
+            "controls": {one.label: self.known.of_controls(one) for one in self.known.watched},
             "starts": {
                 label: None
                 if one is None
@@ -118,22 +119,24 @@ def monitor(
     copies: int = COPIES,
     seed: int = 0,
     threads: int = 0,
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
+    progress: Callable[[int], None] = lambda _read: None,
 ) -> Monitored:
     """Return how each saved checkpoint of a training lies to known vectors.
 
     Args:
         base: what the training began from.
         run: its folder: `checkpoint-N` of transformers, `step-N` of ours, or a folder written by `contrast`.
+            What they moved is counted from step 0 where that was kept, else from the base.
         against: what is watched: vectors, adapters, folders written by `contrast`.
         opposites: of a watched vector, by label, the label of the one it is set against. A folder written by
             `contrast` holds its own.
-        controls: vectors of unrelated things; two at least, better five.
+        controls: unrelated trainings from the run's random start: adapters, or folders written by `contrast`,
+            which are two each; two at least, better five or more.
         false_positives: how often chance may sound an alarm in a run, over all checkpoints and vectors.
         copies: random copies of each kind.
         seed: of their signs.
         threads: how many; 0 takes one a core. They do not change a digit of cosines.
-        progress: called with the checkpoints done and their number.
+        progress: called with the bytes of the checkpoints done so far.
 
     Raises:
         RecipeError: nothing is watched, or a number means nothing.
@@ -142,19 +145,17 @@ def monitor(
     """
     check_rate(false_positives)
     start = base if isinstance(base, Checkpoint) else Checkpoint.open(locate(str(base)), label="base")
-    saved = find(Path(run))
-    watched, others = opened(against, start), opened(controls, start)
-    held = known(
-        watched.vectors, opposites=opposites, sides=watched.sides, controls=others.vectors, threads=threads
-    )
-    limit = allowed(false_positives, len(saved), len(held.watched))
-    looks = []
-    for number, one in enumerate(saved):
-        looks.append(_look(one, start, held, limit, copies, seed, threads))
-        progress(number + 1, len(saved))
-    begun = starts(change_of(_earliest(saved, looks), start), held, threads=threads)
-    said = (*about_base(start, saved, [look.norm for look in looks]), *warnings_of(held, looks, begun))
-    return Monitored(held, tuple(looks), false_positives, copies, seed, begun, said)
+    training = Training.of(Path(run), start)
+    held = known_from(against, controls, opposites, start, threads=threads)
+    limit, looks, read = allowed(false_positives, len(training.saved), len(held.watched)), [], 0
+    for one in training.saved:
+        found = measured(training.moved(one), held, copies=copies, seed=seed, threads=threads)
+        looks.append(look_of(one, found, held, limit))
+        progress(read := read + bytes_of(one))
+    begun = starts(change_of(_earliest(training, looks), start), held, threads=threads)
+    about = about_base(start, training.saved, [look.norm for look in looks])
+    said = (*about, *warnings_of(held, looks, begun))
+    return Monitored(held, tuple(looks), false_positives, copies, seed, training.origins, begun, said)
 
 
 def allowed(rate: float, looks: int, watched: int) -> float:
@@ -172,11 +173,9 @@ def check_rate(rate: float) -> None:
         raise RecipeError(f"a rate of false positives of {rate:g} means nothing, expected 0 to 1")
 
 
-def measured(
-    saved: Saved, base: Checkpoint, held: Known, *, copies: int = 0, seed: int = 0, threads: int = 0
-) -> Moments:
-    """Return what a checkpoint has in common with the vectors, and with random copies of them."""
-    plan = plan_of_all([change_of(saved, base), *held.vectors])
+def measured(change: Linear, held: Known, *, copies: int = 0, seed: int = 0, threads: int = 0) -> Moments:
+    """Return what a change has in common with the vectors, and with random copies of them."""
+    plan = plan_of_all([change, *held.vectors])
     pieces: dict[str, Piece] = visit_all(
         plan, lambda field: piece_of(field.name, field_overlap(field), copies, seed), threads=threads
     )
@@ -185,19 +184,13 @@ def measured(
 
 def look_of(saved: Saved, found: Moments, held: Known, limit: float) -> Look:
     """Return a checkpoint held against all vectors, of what it has in common with them."""
-    cosines = cosines_of(found, held)
-    controls = {} if cosines is None else {held.labels[each]: float(cosines[each]) for each in held.controls}
     scores = tuple(score(found, held, one, limit) for one in held.watched)
-    return Look(saved, math.sqrt(found.own), scores, controls)
+    return Look(saved, math.sqrt(found.own), scores)
 
 
-def _look(
-    saved: Saved, base: Checkpoint, held: Known, limit: float, copies: int, seed: int, threads: int
-) -> Look:
-    return look_of(saved, measured(saved, base, held, copies=copies, seed=seed, threads=threads), held, limit)
-
-
-def _earliest(saved: Sequence[Saved], looks: Sequence[Look]) -> Saved:
-    """Return the first checkpoint that has moved: the one nearest to the random start."""
-    moved = [one for one, look in zip(saved, looks, strict=True) if look.norm]
-    return min(moved or saved, key=lambda one: one.step)
+def _earliest(training: Training, looks: Sequence[Look]) -> Saved:
+    """Return what is nearest to the random start: step 0, or the first checkpoint that has moved."""
+    if training.zero:
+        return next(iter(training.zero.values()))
+    moved = [look.saved for look in looks if look.norm]
+    return min(moved or training.saved, key=lambda one: one.step)

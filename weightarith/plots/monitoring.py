@@ -30,7 +30,7 @@ class Course:
         bands: what chance stays below.
         thresholds: what must be exceeded for an alarm.
         alarms: which of the checkpoints sound one.
-        controls: the cosines of controls, by label.
+        controls: the same number of each control.
     """
 
     label: str
@@ -40,7 +40,7 @@ class Course:
     bands: tuple[float, ...]
     thresholds: tuple[float, ...]
     alarms: tuple[bool, ...]
-    controls: dict[str, tuple[float, ...]]
+    controls: tuple[float, ...]
 
 
 def monitoring_curves(courses: Sequence[Course]) -> Picture:
@@ -71,9 +71,9 @@ def _draw(axes: Axes, one: Course, number: int) -> None:
     if len(one.steps) == 1:  # an area of one point is not seen
         axes.plot(one.steps * 2, (low[0], one.bands[0]), color=GREY, linewidth=6, alpha=0.4)
     axes.axhline(0, color=GREY, linewidth=_THIN)
-    for place, (label, values) in enumerate(one.controls.items()):
-        shown = "controls" if place == 0 else f"_{label}"
-        axes.plot(one.steps, values, color=GREY, linewidth=_THIN, marker=".", markersize=4, label=shown)
+    for place, value in enumerate(one.controls):
+        shown = "controls" if place == 0 else "_more"
+        axes.axhline(value, color=GREY, linewidth=_THIN, linestyle="dotted", label=shown)
     axes.plot(one.steps, one.values, color=colour, marker=mark_of(number), markersize=5, label=one.label)
     top = max(map(abs, (*one.values, *one.bands)))
     near = [each if each <= 3 * top else float("nan") for each in one.thresholds]  # or it hides the rest

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from weightarith.errors import InvalidFileError, quoted
-from weightarith.plots.monitoring import Course, monitoring_curves
+from weightarith.monitor.course import courses
+from weightarith.monitor.record import FORMAT, KEY
+from weightarith.plots.monitoring import monitoring_curves
 from weightarith.report.figures import Figure, inline
 from weightarith.report.words import counted
 from weightarith.tensorfile.jsonfile import read_object
 
-KEY, FORMAT = "weightarith_monitor", 1
 LARGEST = 1 << 28
 
 
@@ -42,7 +43,10 @@ def open_watch(path: Path) -> Watch:
         InvalidFileError: it is something else.
     """
     found = read_object(path, LARGEST)
-    if found.get(KEY) != FORMAT or not {"looks", "watched", "alarms", "false_positives"} <= found.keys():
+    if (
+        found.get(KEY) != FORMAT
+        or not {"looks", "watched", "controls", "alarms", "false_positives"} <= found.keys()
+    ):
         raise InvalidFileError(
             f"{quoted(str(path))} is no record of a monitor", hint="weightarith monitor … -o FILE writes one"
         )
@@ -74,34 +78,3 @@ def section(watch: Watch, place: int) -> Mapping[str, Any]:
     return {
         "watch": watch, "figure": figure, "alarms": alarms, "headline": headline, "warnings": warnings,
     }  # fmt: skip
-
-
-def courses(record: Mapping[str, Any]) -> list[Course]:
-    """Return the course of each watched vector in each training of a record."""
-    found = []
-    for series in dict.fromkeys(look.get("series", "") for look in record["looks"]):
-        looks = [look for look in record["looks"] if look.get("series", "") == series and look["norm"]]
-        for label, opposite in record["watched"].items():
-            scores = [_of(look, label) for look in looks]
-            found.append(
-                Course(
-                    f"{series}: {label}" if series else label,
-                    f"gap to {opposite}" if opposite else "cosine",
-                    tuple(look["step"] for look in looks),
-                    tuple(one["tested"] or 0.0 for one in scores),
-                    tuple(one["band"] or 0.0 for one in scores),
-                    tuple(one["threshold"] or 0.0 for one in scores),
-                    tuple(bool(one["alarm"]) for one in scores),
-                    _controls(record, looks),
-                )
-            )
-    return found
-
-
-def _of(look: Mapping[str, Any], label: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = next(one for one in look["vectors"] if one["vector"] == label)
-    return found
-
-
-def _controls(record: Mapping[str, Any], looks: list[Mapping[str, Any]]) -> dict[str, tuple[float, ...]]:
-    return {label: tuple(look["controls"][label] for look in looks) for label in record.get("controls", ())}
