@@ -46,6 +46,20 @@ def info(hub: Hub, call: Call, repo: str, revision: str = "main") -> Answer:
     return says(said)
 
 
+def collection(hub: Hub, call: Call, slug: str) -> Answer:
+    logged_in(hub, call)
+    if slug not in hub.collections:
+        return refuses(404, "Collection not found")
+    items = [
+        {"_id": f"{place:024x}", "id": name, "type": kind, "position": place}
+        for place, (kind, name) in enumerate(hub.collections[slug])
+    ]
+    return says({
+        "slug": slug, "title": "Vectors", "owner": {"name": slug.partition("/")[0]}, "items": items,
+        "lastUpdated": WHEN, "position": 0, "private": False, "theme": "green", "upvotes": 0,
+    })  # fmt: skip
+
+
 def _sizes(blob: Blob) -> dict[str, Any]:
     found: dict[str, Any] = {"size": blob.size, "blobId": blob.git_oid}
     return found | ({"lfs": _lfs(blob)} if blob.lfs else {})

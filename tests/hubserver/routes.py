@@ -16,6 +16,7 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("DELETE", "api/repos/delete", writing.delete),
     ("POST", "api/validate-yaml", writing.validate_yaml),
     ("GET", "api/whoami-v2", reading.whoami),
+    ("GET", "api/collections/{repo}", reading.collection),
     ("GET", "api/models/{repo}", reading.info),
     ("GET", "api/models/{repo}/revision/{revision}", reading.info),
     ("GET", "api/models/{repo}/tree/{revision}", reading.tree),

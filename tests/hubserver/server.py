@@ -42,6 +42,7 @@ class Hub:
         self.objects = Objects(folder / "objects")
         self.cas = Cas(folder / "cas") if xet else None
         self.repositories: dict[str, Repository] = {}
+        self.collections: dict[str, list[tuple[str, str]]] = {}  # kinds and names, by owner/title-id
         self.parts: dict[tuple[str, str, int], str] = {}
         self.requests: list[Request] = []
         self.lock = threading.RLock()

@@ -52,12 +52,15 @@ class Match:
         return {key: plain(value) for key, value in vars(self).items()}
 
 
-def find_known(path: Path, base: Checkpoint | None = None) -> tuple[list[Leaf], list[str]]:
+def find_known(
+    path: Path, base: Checkpoint | None = None, *, label: str = ""
+) -> tuple[list[Leaf], list[str]]:
     """Return the vectors and adapters in a folder, or at a path, and why others in it are none.
 
     Args:
         path: of a vector, an adapter or a folder of them.
         base: the model they are for, where an adapter holds fully trained tensors or names of its own.
+        label: what the one at the path itself is called; the path where there is none.
 
     Raises:
         InvalidFileError: there is none.
@@ -69,7 +72,7 @@ def find_known(path: Path, base: Checkpoint | None = None) -> tuple[list[Leaf], 
             raise
         own, reason = None, str(error)
     if own is not None and own.kind != "checkpoint":
-        return [Vector(own, str(path), base)], []
+        return [Vector(own, label or str(path), base)], []
     found: list[Leaf] = []
     skipped: list[str] = []
     inside = sorted(path.iterdir()) if path.is_dir() else []

@@ -20,7 +20,8 @@ FOUND = 11
 @click.argument("after", metavar="B")
 @click.option(
     "--known", multiple=True, metavar="PATH",
-    help="A vector, an adapter, or a folder of them, that the change may be like; may be given again.",
+    help="A vector, an adapter, a folder of them, or a collection of the Hub "
+         "(hf://collections/owner/title-id), that the change may be like; may be given again.",
 )  # fmt: skip
 @click.option(
     "--rate", type=float, default=0.01, show_default=True, metavar="P",
@@ -91,10 +92,40 @@ def _known(paths: tuple[str, ...], base: Checkpoint) -> list[Leaf]:
     from weightarith.audit import find_known
     from weightarith.cli.terminal import escaped, warn
     from weightarith.hub import locate
+    from weightarith.hub.collection import slug_of
 
     found: list[Leaf] = []
     for path in paths:
-        vectors, skipped = find_known(locate(path), base)
+        if slug := slug_of(path):
+            vectors, skipped = _collected(slug, base)
+        else:
+            vectors, skipped = find_known(locate(path), base, label=path)
         found += vectors
         warn(*(f"left out of {escaped(path)}: {why}" for why in skipped))
     return found
+
+
+def _collected(slug: str, base: Checkpoint) -> tuple[list[Leaf], list[str]]:
+    """Return the vectors and adapters of a collection; whole models in it are not downloaded."""
+    from weightarith.audit import find_known
+    from weightarith.errors import HubError, InvalidFileError, UnsupportedError, quoted
+    from weightarith.hub import locate
+    from weightarith.hub.collection import collection, holds_model
+
+    listed = collection(slug)
+    found: list[Leaf] = []
+    skipped = list(listed.others)
+    for address in listed.models:
+        if holds_model(address):
+            skipped.append(f"{address.repo}: a model")
+            continue
+        try:
+            vectors, others = find_known(locate(str(address)), base, label=address.repo)
+        except (InvalidFileError, UnsupportedError) as error:
+            skipped.append(f"{address.repo}: {error.message}")
+            continue
+        found += vectors
+        skipped += [f"{address.repo}: {why}" for why in others]
+    if not found:
+        raise HubError(f"the collection {quoted(slug)} holds no vector and no adapter: {'; '.join(skipped)}")
+    return found, skipped
