@@ -174,8 +174,12 @@ def a_dead_process() -> int:
 
 
 @pytest.mark.parametrize(
-    "owner", [f"{HOST} {os.getpid()}", f"{HOST} 1", "elsewhere 12345", "", f"{HOST} x", "\x1b[31m \x1b[0m"]
-)
+    "owner",
+    [
+        pytest.param(f"{HOST} {os.getpid()}", id="this process"),  # a name that is the same in each process
+        f"{HOST} 1", "elsewhere 12345", "", f"{HOST} x", "\x1b[31m \x1b[0m",
+    ],
+)  # fmt: skip
 def test_a_target_that_another_run_may_be_writing_is_refused(target: Path, outputs: Path, owner: str) -> None:
     lock = outputs / f".{target.name}.lock"
     lock.write_text(owner)

@@ -54,6 +54,8 @@ class CommandError(Exception):
 def cost_of(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Cost:
     """Run a command and return its cost, its own children included.
 
+    Python may keep the bytecode that it compiles: an installed package has its own, a checkout does not.
+
     Raises:
         CommandError: it did not end with status 0; the end of what it printed is in the message.
     """
@@ -61,7 +63,7 @@ def cost_of(command: Sequence[str], environment: Mapping[str, str] | None = None
         result = Path(scratch, "cost.json")
         done = subprocess.run(
             [sys.executable, "-I", "-S", str(LAUNCHER), str(result), *command],
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **(environment or {})} | {"PYTHONDONTWRITEBYTECODE": ""},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -27,7 +27,7 @@ class Size(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return `value` in bytes."""
-        from weightarith.recipe.numbers import bytes_in
+        from weightarith.numbers import bytes_in
 
         count = bytes_in(str(value)) or 0
         if count < 1:
@@ -42,7 +42,7 @@ class Coefficient(click.ParamType[Fraction]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
         """Return `value` as a fraction."""
-        from weightarith.recipe.numbers import NUMBER, RANGE, decimal, in_range
+        from weightarith.numbers import NUMBER, RANGE, decimal, in_range
 
         text = str(value).strip().replace("−", "-")
         sign = -1 if text.startswith("-") else 1

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Literal
 
 from weightarith.errors import InvalidFileError, RecipeError, quoted
+from weightarith.numbers import NUMBER
 from weightarith.recipe.fields import choice, listing, scalar, table, text
-from weightarith.recipe.numbers import NUMBER
 from weightarith.recipe.strictyaml import Entry, Node, decoded, read_yaml
 
 Side = Literal["positive", "negative"]

@@ -13,9 +13,9 @@ from fractions import Fraction
 from weightarith.errors import RecipeError, quoted
 from weightarith.mergekit.methods import ALL_PARAMETERS, INERT, Method, Parameter, takers
 from weightarith.mergekit.refusals import unsupported
+from weightarith.numbers import NUMBER, decimal
 from weightarith.recipe.caret import listed, nearest
 from weightarith.recipe.fields import found, is_nothing, mapping, scalar, table, text
-from weightarith.recipe.numbers import NUMBER, decimal
 from weightarith.recipe.strictyaml import Entry, Listing, Node, Place, Scalar, Table
 
 TRUE = frozenset({"true", "yes", "on", "y", "1", "1.0"})

@@ -12,12 +12,12 @@ from fractions import Fraction
 from weightarith import algebra
 from weightarith.algebra import Linear, Sum, collect
 from weightarith.errors import RecipeError, quoted
+from weightarith.numbers import RANGE, in_range
 from weightarith.operators.direction import Direction
 from weightarith.recipe.calls import FUNCTIONS, Function
 from weightarith.recipe.caret import Passage
 from weightarith.recipe.functions import Argument, Arguments, Value, described
 from weightarith.recipe.lookup import WORDS, read_expression
-from weightarith.recipe.numbers import RANGE, in_range
 from weightarith.recipe.tokens import NAME, NAMING, canonical
 from weightarith.recipe.tree import (
     Added,

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from weightarith.errors import RecipeError
+from weightarith.numbers import RANGE, decimal
 from weightarith.recipe.caret import Passage
-from weightarith.recipe.numbers import RANGE, decimal
 from weightarith.recipe.tokens import Token, tokenize
 from weightarith.recipe.tree import Added, Call, Items, Multiplied, Name, Negated, Node, Number, Step, Text
 

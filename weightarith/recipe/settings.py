@@ -8,10 +8,10 @@ from typing import Literal
 from weightarith.engine.chat import checked_template
 from weightarith.engine.settings import SHARD_BYTES, UNNAMED, Output, Policy
 from weightarith.errors import RecipeError, quoted
+from weightarith.numbers import bytes_in
 from weightarith.recipe.caret import listed, nearest
 from weightarith.recipe.destination import HUB
 from weightarith.recipe.fields import choice, scalar, table, text
-from weightarith.recipe.numbers import bytes_in
 from weightarith.recipe.strictyaml import Node
 from weightarith.recipe.tokens import canonical
 from weightarith.tensorfile.dtypes import ARITHMETIC, BY_NAME

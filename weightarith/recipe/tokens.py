@@ -13,8 +13,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from weightarith.numbers import NUMBER
 from weightarith.recipe.caret import Passage
-from weightarith.recipe.numbers import NUMBER
 
 LONGEST = 1 << 16
 

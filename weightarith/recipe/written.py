@@ -14,13 +14,13 @@ from fractions import Fraction
 from weightarith.algebra import Leaf, Sum, Vector
 from weightarith.engine.frame import leaves_read
 from weightarith.engine.settings import SHARD_BYTES, Output, Policy
+from weightarith.numbers import MOST_DIGITS, in_range
 from weightarith.operators.anchor import Stacked
 from weightarith.operators.direction import Direction
 from weightarith.operators.made import Made
 from weightarith.operators.table import OPERATORS
 from weightarith.provenance import plain_label
 from weightarith.recipe.calls import FUNCTIONS
-from weightarith.recipe.numbers import MOST_DIGITS, in_range
 from weightarith.recipe.tokens import NAME
 from weightarith.weighting import Varying
 from weightarith.wording import shown

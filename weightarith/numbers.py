@@ -1,4 +1,4 @@
-"""Numbers as recipes hold them: exact decimals within the range a coefficient may have, and sizes."""
+"""Numbers as they are written in recipes and options: exact decimals of a bounded size, and bytes."""
 
 from __future__ import annotations
 
