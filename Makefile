@@ -2,6 +2,7 @@
 VENV   := .venv
 PYTHON ?= python3
 RUN    := HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive $(VENV)/bin/python
+SHARED := -n logical --maxprocesses 4 --dist loadfile # a file is one worker's: its tests may share what is made once
 SIZE   ?= S
 ROUNDS ?= 3
 COGGED := docs/cli.md docs/operators.md docs/adding-an-operator.md
@@ -18,10 +19,10 @@ demo: $(VENV)/demo.stamp $(WHEEL)  ## Steer a real model, offline once installed
 	$(RUN) -m weightarith demo -o .demo
 
 test: $(VENV)/dev.stamp  ## Run the tests
-	$(RUN) -m pytest
+	$(RUN) -m pytest $(SHARED)
 
 full: $(VENV)/dev.stamp  ## Run the tests, slow ones too
-	$(RUN) -m pytest -m "not network"
+	$(RUN) -m pytest $(SHARED) -m "not network"
 
 check:  ## Run what CI runs, in an environment of its own
 	bash .ci/run

@@ -105,8 +105,9 @@ class Interrupted(WeightArithError):
 
 
 def quoted(name: str) -> str:
-    """Return `name` in quotes, control characters escaped and overlong names cut, fit for a terminal."""
-    shown = name if len(name) <= LONGEST_SHOWN_NAME else name[: LONGEST_SHOWN_NAME - 1] + "…"
+    """Return `name` in quotes, control characters escaped, what is overlong cut in the middle."""
+    half = LONGEST_SHOWN_NAME // 2  # of a path the end says most
+    shown = name if len(name) <= LONGEST_SHOWN_NAME else f"{name[: half - 1]}…{name[-half:]}"
     return "'" + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown) + "'"
 
 
