@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests import tiny as models
+from tests.hubserver.canary import shows_token
 from tests.hubserver.fixtures import any_hub, hub, xet_hub  # noqa: F401  # found by their names
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before its client is imported; fixtures of a Hub undo it
@@ -39,6 +41,15 @@ def tiny(tmp_path: Path) -> Tiny:
         positive=models.adapter(tmp_path / "positive", seed=3),
         negative=models.adapter(tmp_path / "negative", seed=4),
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail every test that shows the token of the test server, whatever it was meant to test."""
+    report = yield
+    if not item.get_closest_marker("told_token") and (where := shows_token(report)):
+        report.outcome, report.longrepr = "failed", f"{item.nodeid} shows the token: {where}"
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

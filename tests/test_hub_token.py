@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.hubserver import TOKEN, Hub
+from tests.hubserver.canary import files_with_token, shows_token
 from weightarith.errors import WeightArithError
 from weightarith.hub import Address, locate
 from weightarith.hub.failures import explained, harmless
@@ -40,7 +41,13 @@ CASES: dict[str, Callable[[Hub], None]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", list(CASES))
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=[pytest.mark.told_token] if case == "a server that tells" else [])
+        for case in CASES
+    ],
+)
 def test_a_download_shows_the_token_nowhere(
     case: str, any_hub: Hub, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,3 +101,16 @@ def test_an_error_of_the_disk_that_names_the_token_is_cleaned(tmp_path: Path) ->
 
     assert found is not None
     assert TOKEN not in str(found)
+
+
+def test_what_a_test_shows_or_leaves_is_searched_for_the_token(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "token").write_text(TOKEN)
+    (tmp_path / "card.md").write_text(f"by {TOKEN}")
+    report = pytest.TestReport(
+        "test", ("test.py", 1, "test"), {}, "passed", None, "call", [("Captured log call", f"sent {TOKEN}")]
+    )
+
+    assert list(files_with_token(tmp_path, tmp_path / "home")) == [tmp_path / "card.md"]
+    assert shows_token(report) == "Captured log call"
+    (tmp_path / "card.md").unlink()  # else the same search, run after every test, would fail this one

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.hubserver import xet
+from tests.hubserver.canary import files_with_token
 from tests.hubserver.server import Hub
 from weightarith.hub import session
 
@@ -68,6 +69,8 @@ def serving(folder: Path, monkeypatch: pytest.MonkeyPatch, *, by_xet: bool) -> I
             _xet.XET_CONNECTION_INFO_CACHE.clear()
             if by_xet:
                 _xet.abort_xet_session()  # type: ignore[no-untyped-call]
+        found = [*files_with_token(folder.parent, served.home)]
+        assert not found, f"the token has got into {found}"
 
 
 def point(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
