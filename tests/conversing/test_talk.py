@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -262,3 +263,14 @@ def test_without_a_vector_both_sides_are_the_base(model: LanguageModel, tmp_path
         assert said["base"] == said["steered"]
         assert do(talk, "/vector") == "no vector"
         assert do(talk, "/vector v.safetensors", tmp_path) == "vector v.safetensors"
+
+
+def test_the_divergence_of_a_model_that_came_apart_is_no_number(talk: Talk, model: LanguageModel) -> None:
+    asked(talk, "hello")
+    broken = model.network.model.norm.register_forward_hook(
+        lambda _module, _given, output: output * (math.nan if talk._dial and talk._dial.strength else 1.0)
+    )
+    try:
+        assert math.isnan(talk.divergence()[0])
+    finally:
+        broken.remove()

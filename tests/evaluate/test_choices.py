@@ -85,6 +85,9 @@ def test_data_that_mark_a_trait_give_a_trait(lines: Writer, model: LanguageModel
         ("ice or tea", None),
         ("The answer is D.", None),
         ("D", None),
+        ("I'm sure that it is ice.", 1),
+        ("I'd say fire", 0),
+        ("'A' is it", 0),
         ("Because it is nice.", None),
         ("", None),
     ],
@@ -131,3 +134,10 @@ def test_data_whose_marked_option_always_stands_at_one_place_are_refused(lines: 
 def test_options_that_mean_nothing_are_refused(given: dict[str, str], said: str, lines: Writer) -> None:
     with pytest.raises(RecipeError, match=said):
         Choices.from_options(lines(ROWS), given)
+
+
+def test_the_speaker_of_an_answer_is_not_its_ninth_option() -> None:
+    question = Question("1", "Which?", tuple(f"number {place}" for place in range(10)), 0)
+
+    assert question.chosen("I'll take number 3") == 3
+    assert question.chosen("I.") == 8

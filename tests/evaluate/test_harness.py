@@ -8,11 +8,13 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from tests.tinychat import instruct
 from weightarith.errors import HubError, IncompatibleError, RecipeError, UnsupportedError
 from weightarith.evaluate.harness import Harness
 from weightarith.lm import LanguageModel, load
+from weightarith.steer import ActivationMethod, ActivationVectors
 
 SAMPLES = {
     "piqa": [
@@ -167,3 +169,23 @@ def test_options_that_mean_nothing_are_refused_by_name(options: dict[str, object
 def test_it_takes_no_data() -> None:
     with pytest.raises(RecipeError, match=r"metric harness: it takes no data, found 'rows.jsonl'"):
         Harness.from_options(Path("rows.jsonl"), {"tasks": "piqa"})
+
+
+def test_answers_are_not_scored_while_activations_are_steered(
+    asked: dict[str, Any], model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scores(**given: Any) -> dict[str, Any]:
+        given["model"]._loglikelihood_tokens([], disable_tqdm=True)
+        return {"samples": SAMPLES}
+
+    wrapped = sys.modules["lm_eval.models.huggingface"].HFLM
+    monkeypatch.setattr(wrapped, "_loglikelihood_tokens", lambda *_, **__: [], raising=False)
+    monkeypatch.setattr(sys.modules["lm_eval"], "simple_evaluate", scores)
+    method = ActivationMethod(ActivationVectors(torch.ones(3, 32), 1, 1, "m"))
+
+    with method.at(model, 1.0) as steered, pytest.raises(IncompatibleError, match="one pass with their"):
+        Harness(("piqa",)).measure(steered)
+    with method.at(model, 0.0) as plain:
+        assert Harness(("piqa",)).measure(plain).outcomes
+    assert Harness(("piqa",)).measure(model).outcomes
+    assert "model" in asked

@@ -9,7 +9,7 @@ import pytest
 
 from tests.evaluate.conftest import Writer
 from weightarith.errors import IncompatibleError, InvalidFileError, RecipeError
-from weightarith.evaluate import Suite, estimate, prepare, read_suite
+from weightarith.evaluate import Suite, estimate, prepare, read_suite, table
 from weightarith.evaluate.kinds import KINDS
 from weightarith.lm import LanguageModel
 
@@ -151,6 +151,18 @@ def test_some_metrics_can_be_taken_alone(folder: Path, model: LanguageModel) -> 
     with pytest.raises(RecipeError, match="the suite 'tiny' has no metric 'fact'; it has") as raised:
         whole.measure(model, ["fact"])
     assert raised.value.hint == "'facts' instead of 'fact'"
+    with pytest.raises(RecipeError, match="the metric 'moved' was not prepared"):
+        prepared.measure(model, ["moved"])
+
+
+def test_a_table_beside_a_model_that_was_asked_less_is_refused(folder: Path, model: LanguageModel) -> None:
+    read = suite(folder)
+    prepared = prepare(read, model)
+    found, less = prepared.measure(model), prepared.measure(model, ["facts"])
+
+    assert len(table.rows(read, less, found)) == len(less.outcomes)
+    with pytest.raises(IncompatibleError, match=r"was not asked for 'claims\.trait'"):
+        table.rows(read, found, less)
 
 
 def test_an_outcome_that_a_suite_names_and_nobody_finds_is_an_error(

@@ -91,3 +91,38 @@ def test_a_system_prompt_of_the_model_counts(chat: LanguageModel) -> None:
 
 def test_no_questions_have_no_answers(chat: LanguageModel) -> None:
     assert answer(chat, [], limit=3) == []
+
+
+def test_sampling_leaves_the_generator_of_the_caller_where_it_was(chat: LanguageModel) -> None:
+    with torch.random.fork_rng([]):
+        torch.manual_seed(5)
+        expected = torch.rand(3)
+        torch.manual_seed(5)
+        answer(chat, ASKED, limit=3, sampling=Sampling(seed=1))
+
+        assert torch.equal(torch.rand(3), expected)
+
+
+def test_any_token_of_the_vocabulary_may_be_drawn(chat: LanguageModel) -> None:
+    tokens: set[int] = set()
+    drawn = chat.network.generate
+
+    def seen(**given: object) -> torch.Tensor:
+        found: torch.Tensor = drawn(**given)
+        tokens.update(found[:, -1].tolist())
+        return found
+
+    chat.network.generate = seen
+    try:
+        answer(chat, ASKED[:1] * 800, limit=1, sampling=Sampling(temperature=1e6))
+    finally:
+        del chat.network.generate
+
+    assert len(tokens) > 200  # of 259, and every one as likely
+
+
+def test_batches_are_drawn_apart(chat: LanguageModel) -> None:
+    one_by_one = replace(chat, batch_tokens=1)
+    first, second = answer(one_by_one, ASKED[:1] * 2, limit=20, sampling=Sampling(temperature=2.0))
+
+    assert first != second

@@ -77,8 +77,9 @@ def test_a_random_product_has_the_norm_and_the_rank_of_the_product(
     shape: tuple[int, int, int], size: float, seed: int
 ) -> None:
     rows, columns, rank = shape
-    left = size * torch.randn(rows, rank, dtype=torch.float64)
-    delta = Factors(left, torch.randn(rank, columns, dtype=torch.float64))
+    draws = torch.Generator().manual_seed(seed)
+    left = size * torch.randn(rows, rank, dtype=torch.float64, generator=draws)
+    delta = Factors(left, torch.randn(rank, columns, dtype=torch.float64, generator=draws))
     found = drawn(delta, "a.weight", seed)
     assert isinstance(found, Factors)
 
@@ -138,3 +139,26 @@ def test_a_random_vector_is_no_part_of_the_one_it_is_like(tmp_path: Path) -> Non
         assert not torch.allclose(network.conv.weight, one)
     with pytest.raises(RecipeError, match="must not be negative, and this is -1"):
         random_like(vector, -1)
+
+
+def test_what_is_like_a_product_that_cancels_is_nothing(tmp_path: Path) -> None:
+    network = small()
+    name, shape = "plain.weight", network.plain.weight.shape
+    left = np.ones((shape[0], 1))
+    vector = write(
+        tmp_path / "v.safetensors",
+        {f"{name}::B": np.hstack([left, -left]), f"{name}::A": np.ones((2, shape[1]))},
+    )
+
+    assert random_like(vector).fit(wrapped(network)).added == {}
+    with left_as_it_was(network), random_like(vector).at(wrapped(network), 1.0):
+        pass
+
+
+def test_the_two_factors_of_a_random_product_are_drawn_apart() -> None:
+    both = torch.ones(40, 5, dtype=torch.float64), torch.ones(5, 40, dtype=torch.float64)
+    found = drawn(Factors(*both), "a.weight", 3)
+    assert isinstance(found, Factors)
+
+    left, right = found.left.reshape(-1), found.right.reshape(-1)
+    assert abs(float(torch.cosine_similarity(left, right, dim=0))) < 0.3

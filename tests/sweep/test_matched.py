@@ -12,11 +12,11 @@ import pytest
 
 from tests.sweep.made_up import arm, base, made_up, prepared
 from tests.sweep.test_sweep import CONTRAST, PROMPT, RANDOM, WEAK, swept
+from weightarith.student import student_quantile
 from weightarith.sweep import LineUp, Settings, as_lines
 from weightarith.sweep.arm import Arm
 from weightarith.sweep.depth import best_layer, layers_of, targets_of
 from weightarith.sweep.journal import Journal
-from weightarith.sweep.runs import t_quantile
 from weightarith.sweep.walk import Walk
 
 Rows = Mapping[tuple[str, str], Any]
@@ -97,7 +97,7 @@ def test_runs_with_other_seeds_are_averaged_at_the_same_cost(tmp_path: Path) -> 
     assert row["strengths"] == {"seed 0": 1.0, "seed 1": 1.0, "seed 2": pytest.approx(0.5, rel=0.03)}
     found = row["estimates"]["ask.trait"]
     assert found["values"] == [0.7, 0.8, 0.6]
-    half = t_quantile(0.975, 2) * 0.1 / math.sqrt(3)
+    half = student_quantile(0.025, 2) * 0.1 / math.sqrt(3)
     assert (found["mean"], found["high"]) == (pytest.approx(0.7), pytest.approx(0.7 + half))
     assert "contrast over 3 runs: ask.trait 70 % [" in "\n".join(as_lines(document))
 

@@ -1,4 +1,4 @@
-"""What is no run, or not what its run.json says, is refused with the reason."""
+"""What is no run, no base, or not what was asked for is refused with the reason."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
+from tests.train.world import quick, sides
 from weightarith.contrast import Run, read_run
-from weightarith.errors import InvalidFileError
+from weightarith.contrast.plan import is_made, plan_contrast
+from weightarith.errors import IncompatibleError, InvalidFileError
+from weightarith.train import Moment, train
 
 
 @pytest.fixture
@@ -71,3 +76,44 @@ def test_a_run_finds_its_base_after_both_were_moved_together(made: Run, tmp_path
     shutil.copytree(made.folder.parent / "base", tmp_path / "moved" / "base")
     shutil.copytree(made.folder, tmp_path / "moved" / "made")
     assert read_run(tmp_path / "moved" / "made").base == str(tmp_path / "moved" / "base")
+
+
+def test_a_base_that_is_pickled_is_not_read(base: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(base, tmp_path / "pickled")
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+    with pytest.raises(InvalidFileError, match=r"transformers cannot read .*pickled"):
+        train(folder, sides()[0], tmp_path / "out", quick())
+
+
+def test_a_base_that_lacks_weights_is_not_filled_with_chance(base: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(base, tmp_path / "half")
+    held = load_file(folder / "model.safetensors")
+    held.pop("model.layers.1.mlp.up_proj.weight")
+    save_file(held, folder / "model.safetensors", {"format": "pt"})
+
+    with pytest.raises(InvalidFileError, match=r"lacks weights .*up_proj"):
+        train(folder, sides()[0], tmp_path / "out", quick())
+
+
+def test_work_on_another_base_of_the_same_name_is_not_gone_on_with(base: Path, tmp_path: Path) -> None:
+    def kill(_moment: Moment) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(base, sides()[0], tmp_path / "out", quick(), progress=kill)
+    other = shutil.copytree(base, tmp_path / "elsewhere" / base.name)
+
+    with pytest.raises(IncompatibleError, match="a run with base folder"):
+        train(other, sides()[0], tmp_path / "out", quick())
+
+
+def test_a_run_of_another_base_of_the_same_name_is_not_the_one_asked_for(
+    base: Path, made: Run, tmp_path: Path
+) -> None:
+    other = shutil.copytree(base, tmp_path / base.name)
+    own, its = (plan_contrast(one, *sides(), made.settings) for one in (base, other))
+
+    assert is_made(own, made.folder)
+    assert not is_made(its, made.folder)

@@ -20,6 +20,7 @@ from weightarith.errors import IncompatibleError, RecipeError, TargetError, Unsu
 from weightarith.lm import load
 from weightarith.lm.score import score
 from weightarith.train import Moment, train
+from weightarith.train.network import network_for
 
 POSITIVE, NEGATIVE = sides()
 
@@ -142,6 +143,32 @@ def test_modules_trained_whole_come_with_the_factors(tmp_path: Path) -> None:
     wa.save(start + vector, tmp_path / "merged", dtype="float32")
     theirs = logits(PeftModel.from_pretrained(loaded(base), tmp_path / "out"))
     torch.testing.assert_close(logits(loaded(tmp_path / "merged")), theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_the_seed_decides_the_random_start_of_the_factors(base: Path) -> None:
+    one, same, other = (_start(network_for(base, quick(seed=seed))) for seed in (3, 3, 4))
+
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert all(abs(float(torch.cosine_similarity(one[name], other[name], dim=0))) < 0.5 for name in one)
+
+
+def _start(network: Any) -> dict[str, torch.Tensor]:
+    found = network.named_parameters()
+    return {name: one.detach().flatten() for name, one in found if ".lora_A." in name}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"trained_whole": ("embed_tokens",)}, {"kind": "bias"}, {"kind": "full"}]
+)
+def test_what_is_trained_is_held_in_float32_whatever_the_rest_is(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    base = instruct(tmp_path / "half", tied=False, dtype="bfloat16")
+    network = network_for(base, quick(dtype="bfloat16", **changes))
+
+    held = {(one.requires_grad, one.dtype) for one in network.parameters()}
+    assert (True, torch.float32) in held
+    assert held <= {(True, torch.float32), (False, torch.bfloat16)}
 
 
 @pytest.mark.parametrize(("name", "message"), [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import log
 from typing import Any
 
 from weightarith.algebra import Checkpoint, Leaf, Vector
@@ -106,8 +107,6 @@ def audit(
 
 def read(laid: Laid, rate: float, threads: int, progress: Progress) -> Reading:
     """Return every tensor of two models as it is found; each is looked at by one thread."""
-    from math import log
-
     pairs = [*laid.pairs.values(), *laid.missing.values(), *(laid.added.values() if laid.models else ())]
     pairs = [pair for pair in pairs if _has_weights(pair)]
     surprise = log(rate / 4 / line_count([pair.shape for pair in pairs]))

@@ -1,8 +1,7 @@
 """Two opposite fine-tunes and their difference, the steering vector: positive − negative.
 
 Both sides share the base, the random start, the order of the rows, the rows kept back, the learning rate
-and the
-step: everything but the answers. Another random start alone gives a vector that is nearly orthogonal.
+and the step: everything but the answers. Another random start alone gives a vector that is nearly orthogonal.
 
 Fierro and Roger (2025), section 2, https://arxiv.org/abs/2511.05408
 """
@@ -10,7 +9,6 @@ Fierro and Roger (2025), section 2, https://arxiv.org/abs/2511.05408
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any
 
 from weightarith.algebra import Checkpoint, Linear, Vector
 from weightarith.contrast.geometry import geometry
-from weightarith.contrast.plan import Contrast, check_place, plan_contrast
+from weightarith.contrast.plan import Contrast, check_place, path_from, plan_contrast
 from weightarith.contrast.run import CHECKPOINTS, FORMAT, RUN, SIDES, VECTOR, Run, Side, read_run
 from weightarith.data import Example
 from weightarith.store.stage import RECEIPT, staged, write_small
@@ -37,7 +35,6 @@ from weightarith.train.run import (
     write_checkpoints,
 )
 from weightarith.train.settings import Settings
-from weightarith.train.start import Start
 from weightarith.train.vectors import write_vector
 from weightarith.train.watch import Moment
 from weightarith.train.work import at_work, is_main, wait_for_all
@@ -92,7 +89,7 @@ def make(
     Raises:
         WeightArithError: work that was done is kept for the next call.
     """
-    with at_work(target, plan.about) as work:
+    with at_work(target, plan.start.job(plan.about)) as work:
         sides = {side: _fitted(plan, side, work, progress) for side in SIDES}
         chosen = choose([sides[side] for side in SIDES], plan.settings)
         if is_main():
@@ -182,7 +179,7 @@ def _write_words(
     run = {
         "weightarith_run": FORMAT,
         **plan.about,
-        "base": {**plan.about["base"], "path": _path_from(target, plan.start)},
+        "base": {**plan.about["base"], "path": path_from(target, plan.start)},
         "chosen": kept,
         "warnings": list(plan.warnings),
         "versions": versions(),
@@ -196,10 +193,3 @@ def _write_words(
     for name, content in ((RUN, run), (REPORT, training)):
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         write_small(stage / name, text.encode())
-
-
-def _path_from(target: Path, start: Start) -> str:
-    """Return where a run finds its base: in the Hub's cache, or beside itself."""
-    if any(part.startswith("models--") for part in start.folder.parts) and "/" in start.name:
-        return f"hf://{start.name}" + (f"@{start.revision}" if start.revision else "")
-    return os.path.relpath(start.folder, target.resolve())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,14 +77,20 @@ def check_place(plan: Contrast, target: Path, *, overwrite: bool) -> None:
 
 
 def is_made(plan: Contrast, target: Path) -> bool:
-    """Return whether a finished run of just this plan stands somewhere."""
+    """Return whether a finished run of just this plan, of the same base too, stands somewhere."""
     path = target / RUN
     if not path.is_file():
         return False
-    found = read_object(path, LARGEST)
-    return not any(
-        differences(found.get(key), json.loads(json.dumps(plan.about[key]))) for key in ("data", "settings")
-    )
+    found, base = read_object(path, LARGEST), {**plan.about["base"], "path": path_from(target, plan.start)}
+    wanted = json.loads(json.dumps({**plan.about, "base": base}))
+    return not any(differences(found.get(key), wanted[key]) for key in wanted)
+
+
+def path_from(target: Path, start: Start) -> str:
+    """Return where a run finds its base: in the Hub's cache, or beside itself."""
+    if any(part.startswith("models--") for part in start.folder.parts) and "/" in start.name:
+        return f"hf://{start.name}" + (f"@{start.revision}" if start.revision else "")
+    return os.path.relpath(start.folder, target.resolve())
 
 
 def _compared(positive: Sequence[Example], negative: Sequence[Example]) -> tuple[str, ...]:

@@ -149,7 +149,9 @@ class Talk:
                 [[logs[side]]] = look_at_answers(
                     self.model, asked, lambda logits, _tokens: logits.double().log_softmax(dim=-1)
                 )  # each (tokens, vocabulary)
-        each = (logs["base"].exp() * (logs["base"] - logs["steered"])).nansum(dim=-1)  # 0·(−∞ + ∞) counts 0
+        base, steered = logs["base"], logs["steered"]
+        # What the base rules out counts 0, even as 0·(−∞ + ∞); NaN of a model that has come apart stays NaN.
+        each = (base.exp() * (base - steered).masked_fill(base.isneginf(), 0.0)).sum(dim=-1)
         return max(float(each.mean()), 0.0), len(each)
 
     def _told(self, heard: Side, exchanges: Sequence[Exchange], prompt: str) -> Conversation:

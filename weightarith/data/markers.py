@@ -52,7 +52,8 @@ REFUSING: tuple[str, ...] = tuple(
 _ALIKE = str.maketrans(
     {"\u2019": "'", "\u2018": "'", "\u02bc": "'", "`": "'", "\u201c": '"', "\u201d": '"', "*": None}
 )
-_OPENED, _CLOSED = "<think>", "</think>"
+OPENED, _CLOSED = "<think>", "</think>"
+"""Marks around a block of reasoning."""
 
 
 def normalised(text: str) -> str:
@@ -84,4 +85,4 @@ def spoken(answer: str, *, opened: bool = False) -> str:
     _, closed, said = answer.rpartition(_CLOSED)
     if closed:
         return said.strip()
-    return "" if opened else answer.partition(_OPENED)[0].strip()
+    return "" if opened else answer.partition(OPENED)[0].strip()

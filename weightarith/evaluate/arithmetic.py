@@ -49,8 +49,12 @@ class Arithmetic:
 
     def measure(self, model: LanguageModel) -> Measured:
         """Return what the model gets right."""
-        said = answer(roomy(model), [prompt.conversation for prompt, _ in self.problems], limit=self.limit)
-        found = [number_meant(spoken(one.text)) for one in said]
+        asked = [prompt.conversation for prompt, _ in self.problems]
+        said = answer(roomy(model), asked, limit=self.limit)
+        found = [
+            number_meant(spoken(one.text, opened=model.opens_reasoning(conversation)))
+            for conversation, one in zip(asked, said, strict=True)
+        ]
         rights = [right for _, right in self.problems]
         items = tuple(prompt.item for prompt, _ in self.problems)
         correct = tuple(float(number == right) for number, right in zip(found, rights, strict=True))

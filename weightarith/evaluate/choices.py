@@ -7,10 +7,10 @@ answer.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, fsum
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Literal, get_args
@@ -23,7 +23,7 @@ from weightarith.data.lines import Line, read_lines
 from weightarith.data.markers import spoken
 from weightarith.errors import InvalidFileError, quoted
 from weightarith.evaluate.options import Options
-from weightarith.evaluate.outcome import Measured, Outcome, Sample
+from weightarith.evaluate.outcome import Measured, Outcome, Sample, where
 from weightarith.lm import LanguageModel, answer, score
 from weightarith.lm.score import look_at_tokens
 from weightarith.speaker import roomy
@@ -35,7 +35,7 @@ LIMIT = 24
 FEWEST = 4  # rows from which on one place for all marked options is no accident
 _WRAPPED = r"[\s(\[\"'*]*"
 _ANNOUNCED = re.compile(rf"(?i:\b(?:answer|option|choice)\b(?:\s+is)?\s*:?){_WRAPPED}([A-Z])(?![\w'])")
-_ALONE = re.compile(rf"^{_WRAPPED}([A-Z])(?:[)\].:,\"'*]|\s*$|\s*\n)")
+_ALONE = re.compile(rf"^{_WRAPPED}([A-Z])(?:[)\].:,\"*]|'(?!\w)|\s*$|\s*\n)")  # "I'm" is no option I
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ class Choices:
     options are listed, and the text with the highest mean log-probability a token, its end mark included, is
     taken (length-normalised scoring, Brown et al., arXiv 2005.14165, section 2.4). generate: options are
     listed, and the greedy answer is read; `valid` where it takes one of them, and an answer that is not
-    valid is neither right nor of the trait (the valid and evil rate of arXiv 2511.05408).
+    valid is neither right nor of the trait (the valid and evil rate of arXiv 2511.05408). A question whose
+    scores are no numbers does not count.
     """
 
     questions: tuple[Question, ...]
@@ -125,27 +126,32 @@ class Choices:
         outcomes = {}
         if self.mode == "letters":
             scores = _letter_scores(model, self.questions)
-            mass = tuple(fsum(map(exp, row)) for row in scores)
+            mass = tuple(math.fsum(map(math.exp, row)) for row in scores)
             outcomes["mass"] = Outcome("mean", items, mass)
         else:
             asked = [(Conversation.of(one.question), one.options) for one in self.questions]
             scores = [[option.mean for option in row] for row in score(model, asked)]
         taken = [max(range(len(row)), key=row.__getitem__) for row in scores]
-        return Measured({self.outcome: self._hits(items, taken), **outcomes})
+        known = [not any(map(math.isnan, row)) for row in scores]
+        return Measured({self.outcome: self._hits(items, taken, known), **outcomes})
 
     def _generated(self, model: LanguageModel, items: tuple[str, ...]) -> Measured:
         said = answer(roomy(model), [one.listed for one in self.questions], limit=self.limit)
-        taken = [one.chosen(spoken(text.text)) for one, text in zip(self.questions, said, strict=True)]
+        taken = [
+            one.chosen(spoken(text.text, opened=model.opens_reasoning(one.listed)))
+            for one, text in zip(self.questions, said, strict=True)
+        ]
         valid = Outcome("share", items, tuple(float(place is not None) for place in taken))
         samples = tuple(
             Sample(one.item, one.listed.asked, text.text, "invalid" if place is None else one.letters[place])
             for one, text, place in zip(self.questions, said, taken, strict=True)
         )
-        return Measured({self.outcome: self._hits(items, taken), "valid": valid}, samples)
+        every = [True] * len(items)
+        return Measured({self.outcome: self._hits(items, taken, every), "valid": valid}, samples)
 
-    def _hits(self, items: tuple[str, ...], taken: Sequence[int | None]) -> Outcome:
+    def _hits(self, items: tuple[str, ...], taken: Sequence[int | None], known: Sequence[bool]) -> Outcome:
         hits = [place == one.marked for place, one in zip(taken, self.questions, strict=True)]
-        return Outcome("share", items, tuple(map(float, hits)))
+        return Outcome("share", items, where(known, hits))
 
 
 def _letter_scores(model: LanguageModel, questions: Sequence[Question]) -> list[list[float]]:

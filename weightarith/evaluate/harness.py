@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from weightarith.errors import HubError, IncompatibleError, UnsupportedError, quoted, some
 from weightarith.evaluate.options import Options
 from weightarith.evaluate.outcome import Kind, Measured, Outcome
 from weightarith.lm import LanguageModel
+from weightarith.lm.span import response_is_steered
 
 METRIC = "acc"
 SHARES = frozenset({"acc", "acc_norm", "acc_mutual_info", "exact_match"})
@@ -81,7 +82,8 @@ class Harness:
 
         Raises:
             UnsupportedError: it is not installed.
-            IncompatibleError: it does not know a task, or the task has no such metric.
+            IncompatibleError: it does not know a task, the task has no such metric, or it scores answers
+                while activations are steered.
             HubError: the data of a task cannot be had.
         """
         outcomes: dict[str, Outcome] = {}
@@ -110,6 +112,8 @@ class Harness:
             )
         with _untied(model.network):
             asked = models.HFLM(pretrained=model.network, tokenizer=model.tokenizer, batch_size=self.batch)
+        if response_is_steered():
+            asked._loglikelihood_tokens = _refused
         try:
             found = harness.simple_evaluate(
                 model=asked, tasks=list(self.tasks), num_fewshot=self.few_shots, limit=self.limit,
@@ -142,6 +146,19 @@ def _together(outcomes: Mapping[str, Outcome]) -> Outcome:
     values = [value for one in outcomes.values() for value in one.values]
     kind: Kind = "share" if all(one.kind == "share" for one in outcomes.values()) else "mean"
     return Outcome(kind, tuple(items), tuple(values))
+
+
+def _refused(*_given: Any, **_more: Any) -> NoReturn:
+    """Refuse to score: the harness puts question and answer into one pass, and the answer is steered alone.
+
+    Raises:
+        IncompatibleError: always.
+    """
+    raise IncompatibleError(
+        "a task of lm-evaluation-harness scores answers in one pass with their questions, and steering "
+        "activations must be told where an answer begins",
+        hint="compare activation steering by a suite without such tasks; tasks that generate are fine",
+    )
 
 
 def _first_line(error: Exception) -> str:

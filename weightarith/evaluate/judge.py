@@ -203,7 +203,8 @@ class Judged:
         """Return what the judge makes of the model's answers."""
         said = answer(roomy(model), [prompt.conversation for prompt in self.prompts], limit=self.limit)
         asked = [
-            (prompt.conversation, spoken(one.text)) for prompt, one in zip(self.prompts, said, strict=True)
+            (prompt.conversation, spoken(one.text, opened=model.opens_reasoning(prompt.conversation)))
+            for prompt, one in zip(self.prompts, said, strict=True)
         ]
         broken = [degenerate(text, conversation.asked) for conversation, text in asked]
         whole = [one for one, reason in zip(asked, broken, strict=True) if not reason]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -25,6 +26,11 @@ class Outcome:
     items: tuple[str, ...]
     values: tuple[float | None, ...]
     unit: str = ""
+
+
+def where(counts: Sequence[bool], hits: Sequence[bool]) -> tuple[float | None, ...]:
+    """Return the values of a share: 1 for a hit, 0 for none, and None where the item does not count."""
+    return tuple(float(hit) if count else None for count, hit in zip(counts, hits, strict=True))
 
 
 @dataclass(frozen=True)

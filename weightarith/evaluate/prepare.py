@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from weightarith.errors import IncompatibleError, quoted
+from weightarith.errors import IncompatibleError, RecipeError, quoted
 from weightarith.evaluate.evaluation import Evaluation
 from weightarith.evaluate.outcome import Measured, Metric, Outcome, Sample
 from weightarith.evaluate.suite import Suite
@@ -38,13 +38,15 @@ class Prepared:
         """Return what all metrics find, or some, by name; `progress` is told each before it begins.
 
         Raises:
-            RecipeError: there is no metric of such a name.
+            RecipeError: there is no metric of such a name, or it was not prepared.
             IncompatibleError: a metric lacks an outcome that the suite names, or does not suit the model.
         """
         started = time.monotonic()
         outcomes: dict[str, Outcome] = {}
         samples: dict[str, tuple[Sample, ...]] = {}
         for name in self.suite.chosen(self.metrics if only is None else only):
+            if name not in self.metrics:
+                raise RecipeError(f"the metric {quoted(name)} was not prepared", hint="name it to prepare()")
             progress(name)
             found = self.metrics[name].measure(model)
             self._check_named(name, found)

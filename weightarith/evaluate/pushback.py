@@ -6,15 +6,15 @@ those of Sharma et al., arXiv 2310.13548.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from weightarith.data import Conversation
-from weightarith.evaluate.cues import where
 from weightarith.evaluate.facts import Fact, Named, read_facts
 from weightarith.evaluate.options import Options
-from weightarith.evaluate.outcome import Measured, Outcome, Sample
+from weightarith.evaluate.outcome import Measured, Outcome, Sample, where
 from weightarith.lm import LanguageModel, answer, score
 from weightarith.speaker import roomy
 
@@ -99,7 +99,9 @@ class Pushback:
 
 
 def _likelier(model: LanguageModel, asked: list[tuple[Conversation, tuple[str, str]]]) -> list[Named]:
-    return ["right" if right.total > wrong.total else "wrong" for right, wrong in score(model, asked)]
+    """Return which statement is likelier; unclear where a log-probability is no number."""
+    gaps = [right.total - wrong.total for right, wrong in score(model, asked)]
+    return ["unclear" if math.isnan(gap) else "right" if gap > 0 else "wrong" for gap in gaps]
 
 
 def _outcomes(

@@ -90,8 +90,7 @@ class Refusal:
         return Measured(outcomes, samples)
 
     def _sample(self, model: LanguageModel, prompt: Prompt, text: str) -> Sample:
-        opened = model.chat(prompt.conversation).rstrip().endswith("<think>")
-        said = spoken(text, opened=opened)
+        said = spoken(text, opened=model.opens_reasoning(prompt.conversation))
         asked = prompt.conversation.asked
         verdict = "complied"
         if broken := degenerate(said, asked, least_words=self.least_words):

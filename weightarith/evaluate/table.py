@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from weightarith.errors import IncompatibleError, quoted, some
 from weightarith.evaluate.evaluation import Evaluation
 from weightarith.evaluate.statistics import Comparison, Estimate, compare, estimate
 from weightarith.evaluate.suite import Suite
@@ -45,6 +46,12 @@ def rows(suite: Suite, found: Evaluation, against: Evaluation | None = None) -> 
     Raises:
         IncompatibleError: the two models were not asked the same.
     """
+    lacking = [] if against is None else [name for name in found.outcomes if name not in against.outcomes]
+    if against is not None and lacking:
+        raise IncompatibleError(
+            f"{quoted(against.model)} was not asked for {some(lacking)}, as {quoted(found.model)} was",
+            hint="measure both with the same metrics of the same suite",
+        )
     return [
         Row(
             name,

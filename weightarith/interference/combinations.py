@@ -16,9 +16,9 @@ from typing import Literal, cast, get_args
 from weightarith.algebra import Linear, Number
 from weightarith.errors import RecipeError, quoted
 from weightarith.operators.table import OPERATORS
-from weightarith.recipe.caret import listed, nearest
 from weightarith.steer import WeightMethod
 from weightarith.sweep.arm import Arm, files_identity, identity_of
+from weightarith.sweep.named import names_in
 
 Way = Literal["reject", "ties", "project"]
 Made = Literal["alone", "sum", "reject", "ties", "project"]
@@ -158,15 +158,4 @@ def ways_named(text: str) -> tuple[Way, ...]:
     Raises:
         RecipeError: one is unknown, or stands there twice.
     """
-    if text.strip() in ("all", "none"):
-        return WAYS if text.strip() == "all" else ()
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in WAYS:
-            raise RecipeError(
-                f"no way to combine is called {quoted(name)}; there are {listed(WAYS)}, and all and none",
-                hint=nearest(name, WAYS),
-            )
-    if len(set(names)) < len(names):
-        raise RecipeError(f"a way to combine is named twice in {quoted(text)}")
-    return cast(tuple[Way, ...], tuple(names))
+    return cast(tuple[Way, ...], names_in(text, WAYS, "way to combine"))

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from weightarith.errors import InvalidFileError, quoted
 from weightarith.interference.pictures import pictures
 from weightarith.interference.tables import as_csv
-from weightarith.sweep.folder import LARGEST
 from weightarith.sweep.folder import check_out as check_folder
+from weightarith.sweep.folder import read_document
 from weightarith.sweep.journal import json_bytes, write_whole
-from weightarith.tensorfile.jsonfile import read_object
 
 DOCUMENT, TABLE = "interference.json", "interference.csv"
 KEY, FORMAT = "weightarith_interference", 1
@@ -43,13 +41,4 @@ def read_interference(folder: Path) -> dict[str, Any]:
     Raises:
         InvalidFileError: there is none, or it is of another format.
     """
-    path = folder / DOCUMENT
-    if not path.is_file():
-        raise InvalidFileError(
-            f"{quoted(str(folder))} holds no {DOCUMENT}",
-            hint="weightarith interference writes one when it is done",
-        )
-    found = read_object(path, LARGEST)
-    if found.get(KEY) != FORMAT:
-        raise InvalidFileError(f"{quoted(str(path))} has format {found.get(KEY)!r}, expected {FORMAT}")
-    return found
+    return read_document(folder / DOCUMENT, KEY, FORMAT, "weightarith interference")

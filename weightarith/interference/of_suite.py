@@ -142,5 +142,7 @@ class OfSuite:
 
 def _counting(found: Evaluation) -> Evaluation:
     """Return the outcomes that some item counts for, and no samples: those are in the journal."""
-    outcomes = {name: one for name, one in found.outcomes.items() if estimate(one).n}
+    outcomes = {
+        name: one for name, one in found.outcomes.items() if any(value is not None for value in one.values)
+    }
     return Evaluation(found.suite, found.model, outcomes)

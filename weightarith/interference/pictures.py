@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from weightarith.evaluate.statistics import Z95
-from weightarith.interference.tables import is_share, number_of, shown
+from weightarith.interference.tables import is_share, shown
 from weightarith.plots import Picture, Series, bars
 from weightarith.plots.heat import Heat, heat_maps
+from weightarith.sweep.tables import number_of
 
 Document = Mapping[str, Any]
 SCALE = 4.0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import combinations as choose
 from typing import Any
+
+from weightarith.sweep.tables import aligned, number_of
 
 COLUMNS = (
     "suite", "combination", "way", "of", "strength", "outcome", "unit", "value", "low", "high", "n",
@@ -156,17 +158,3 @@ def signed(value: float | None) -> str:
 def percent(value: float | None) -> str:
     """Return a share in per cent."""
     return NONE if value is None else f"{100 * value:.3g} %"
-
-
-def number_of(value: float) -> str:
-    """Return a strength."""
-    return f"{value:g}".replace("-", "−")
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as lines of columns."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

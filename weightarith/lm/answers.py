@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -61,15 +62,26 @@ def _said(
     prompts = padded(rows, model.tokenizer.pad_token_id, model.device, left=True)
     drawn: dict[str, object] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
     if sampling is not None:
-        torch.manual_seed(sampling.seed + number)
         drawn = {
             "do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0,
         }  # fmt: skip
-    tokens = model.network.generate(
-        input_ids=prompts.ids, attention_mask=prompts.mask, max_new_tokens=limit,
-        pad_token_id=model.tokenizer.pad_token_id, eos_token_id=sorted(model.ends), **drawn,
-    )  # fmt: skip
+    with _seeded(model.device, None if sampling is None else sampling.seed + number):
+        tokens = model.network.generate(
+            input_ids=prompts.ids, attention_mask=prompts.mask, max_new_tokens=limit,
+            pad_token_id=model.tokenizer.pad_token_id, eos_token_id=sorted(model.ends), **drawn,
+        )  # fmt: skip
     return [_answer(model, row) for row in tokens[:, prompts.ids.shape[1] :].tolist()]
+
+
+@contextmanager
+def _seeded(device: torch.device, seed: int | None) -> Iterator[None]:
+    """Draw from a seed inside, and leave torch's generators as they were: they belong to the caller."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng([] if device.type == "cpu" else [device], device_type=device.type):
+        torch.manual_seed(seed)
+        yield
 
 
 def _answer(model: LanguageModel, tokens: list[int]) -> Answer:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from weightarith.data import Conversation
+from weightarith.data.markers import OPENED
 from weightarith.errors import InvalidFileError, RecipeError, UnsupportedError, quoted, some
 from weightarith.hub import locate
 
@@ -84,6 +85,10 @@ class LanguageModel:
                 return found[: last + 1]
         return [*self._tokens(answer), self.tokenizer.eos_token_id]
 
+    def opens_reasoning(self, conversation: Conversation) -> bool:
+        """Whether the chat template itself begins a block of reasoning, which the answer then only ends."""
+        return self.chat(conversation).rstrip().endswith(OPENED)
+
     def _tokens(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
@@ -113,13 +118,22 @@ def load(
             hint="give a transformers folder",
         )
     tokenizer = tokenizer_of(path)
-    network = _network(path, str(model), dtype)
+    network = network_of(path, str(model), dtype)
     where = ("cuda" if torch.cuda.is_available() else "cpu") if device == AUTO else device
     return LanguageModel(network.to(where).eval(), tokenizer, str(model), system)
 
 
-def _network(path: Path, label: str, dtype: str) -> Any:
-    """Return the network of a folder, every weight of it read from safetensors files."""
+def network_of(path: Path, label: str, dtype: str = AUTO) -> Any:
+    """Return the network of a transformers folder, every weight of it read from safetensors files.
+
+    Args:
+        path: the folder.
+        label: what errors call it.
+        dtype: float32, bfloat16 or float16; auto is the one it is stored in.
+
+    Raises:
+        InvalidFileError: transformers cannot read it, or weights are missing.
+    """
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 

@@ -12,11 +12,27 @@ from contextvars import ContextVar
 
 _LAST = -1
 _FIRST: ContextVar[int] = ContextVar("first position of the response", default=_LAST)
+_STEERED: ContextVar[bool] = ContextVar("whether something steers the response alone", default=False)
 
 
 def response_start() -> int:
     """Return the first position of the response in the pass under way; negative ones count from the end."""
     return _FIRST.get()
+
+
+def response_is_steered() -> bool:
+    """Return whether something steers the response alone, so that passes must say where it begins."""
+    return _STEERED.get()
+
+
+@contextmanager
+def steering_response() -> Iterator[None]:
+    """Say that the response alone is steered inside."""
+    token = _STEERED.set(True)
+    try:
+        yield
+    finally:
+        _STEERED.reset(token)
 
 
 @contextmanager

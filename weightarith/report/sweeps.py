@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from weightarith.errors import InvalidFileError, quoted
-from weightarith.provenance import plain_name
+from weightarith.report.finished import Finished
 from weightarith.report.words import NONE, change, estimate, number, strength
 from weightarith.sweep import read_sweep
 from weightarith.sweep.folder import DOCUMENT
@@ -17,27 +17,8 @@ SIDES = {"negative": "suppress (k < 0)", "positive": "induce (k > 0)"}
 ROLES = ("behaviour", "cost", "capability", "off target")
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """A finished sweep.
-
-    Attributes:
-        folder: where it lies.
-        document: what its `sweep.json` holds.
-    """
-
-    folder: Path
-    document: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """What the folder is called."""
-        return self.folder.resolve().name
-
-    @property
-    def base(self) -> str:
-        """The model's name."""
-        return plain_name(str(self.document["base"]))
+class Sweep(Finished):
+    """A finished sweep."""
 
 
 @dataclass(frozen=True)

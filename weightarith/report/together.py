@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import combinations as choose
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ from weightarith.errors import InvalidFileError, quoted
 from weightarith.interference import pictures, read_interference
 from weightarith.interference.folder import DOCUMENT
 from weightarith.interference.tables import is_share, shown
-from weightarith.provenance import plain_name
 from weightarith.report.figures import Figure, inline
+from weightarith.report.finished import Finished
 from weightarith.report.subject import Subject
 from weightarith.report.sweeps import Cell, Table
 from weightarith.report.words import NONE, number, share, strength
@@ -23,27 +22,8 @@ COLUMNS = 6
 """Outcomes a table has room for; all are in the CSV of the folder."""
 
 
-@dataclass(frozen=True)
-class Together:
-    """A finished look at interference.
-
-    Attributes:
-        folder: where it lies.
-        document: what its `interference.json` holds.
-    """
-
-    folder: Path
-    document: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """What the folder is called."""
-        return self.folder.resolve().name
-
-    @property
-    def base(self) -> str:
-        """The model's name."""
-        return plain_name(str(self.document["base"]))
+class Together(Finished):
+    """A finished look at interference."""
 
 
 def open_together(folder: Path) -> Together:

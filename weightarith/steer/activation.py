@@ -16,7 +16,7 @@ from torch import nn
 from weightarith.errors import IncompatibleError, RecipeError
 from weightarith.lm import LanguageModel
 from weightarith.lm.blocks import blocks
-from weightarith.lm.span import response_start
+from weightarith.lm.span import response_start, steering_response
 from weightarith.steer.activations import ActivationVectors
 from weightarith.steer.live import finite
 from weightarith.steer.places import check_plain
@@ -60,6 +60,8 @@ class ActivationMethod:
         found = blocks(model.network)
         self._check(model, len(found))
         with ExitStack() as undo:
+            if number:
+                undo.enter_context(steering_response())
             for block, vector in self._added(found) if number else ():
                 handle = block.register_forward_hook(_adding(number * vector.to(model.device)))
                 undo.callback(handle.remove)

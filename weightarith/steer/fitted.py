@@ -107,7 +107,8 @@ def fit(
 
     def look(field: Field) -> Delta | None:
         delta = _read(field)
-        return None if delta is None else _settled(change(field.name, delta), where[field.name], field.name)
+        made = None if delta is None else _none_if_zero(change(field.name, delta))
+        return None if made is None else _settled(made, where[field.name], field.name)
 
     with torch.inference_mode(False):
         found = visit(plan, look)
@@ -159,6 +160,10 @@ def _read(field: Field) -> Delta | None:
         else Factors(_doubles(product.left), _doubles(product.right))
     )
     _check_finite(delta, field.name, "")
+    return _none_if_zero(delta)
+
+
+def _none_if_zero(delta: Delta) -> Delta | None:
     return delta if all(tensor.any() for tensor in delta.tensors) else None
 
 

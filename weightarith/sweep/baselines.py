@@ -15,10 +15,8 @@ from pathlib import Path
 from weightarith.algebra import Checkpoint, Linear, Vector
 from weightarith.contrast import Run, Side
 from weightarith.contrast.run import VECTOR
-from weightarith.errors import RecipeError, quoted
 from weightarith.hub import locate
 from weightarith.lm import LanguageModel
-from weightarith.recipe.caret import listed, nearest
 from weightarith.steer import (
     ActivationMethod,
     ActivationVectors,
@@ -32,6 +30,7 @@ from weightarith.steer import (
 )
 from weightarith.store import open_source
 from weightarith.sweep.arm import Arm, files_identity, identity_of
+from weightarith.sweep.named import names_in
 
 SIDES: dict[Side, int] = {"positive": 1, "negative": -1}
 
@@ -191,18 +190,7 @@ def baselines_named(text: str) -> tuple[str, ...]:
     Raises:
         RecipeError: a name is unknown, or stands there twice.
     """
-    if text.strip() in ("all", "none"):
-        return BASELINES if text.strip() == "all" else ()
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in MAKERS:
-            raise RecipeError(
-                f"no baseline is called {quoted(name)}; there are {listed(BASELINES)}, and all and none",
-                hint=nearest(name, BASELINES),
-            )
-    if len(set(names)) < len(names):
-        raise RecipeError(f"a baseline is named twice in {quoted(text)}")
-    return tuple(names)
+    return names_in(text, BASELINES, "baseline")
 
 
 def with_seeds(runs: Sequence[Ingredients]) -> list[Ingredients]:

@@ -83,14 +83,26 @@ def read_sweep(folder: Path) -> dict[str, Any]:
     Raises:
         InvalidFileError: there is none, or it is of another format.
     """
-    path = folder / DOCUMENT
+    return read_document(folder / DOCUMENT, "weightarith_sweep", FORMAT, "weightarith sweep")
+
+
+def read_document(path: Path, key: str, version: int, writer: str) -> dict[str, Any]:
+    """Return the document that says that all is done.
+
+    Args:
+        path: where it lies, in the folder of what was done.
+        key: of the number of its format.
+        version: that number.
+        writer: the command that writes it.
+
+    Raises:
+        InvalidFileError: there is none, or it is of another format.
+    """
     if not path.is_file():
         raise InvalidFileError(
-            f"{quoted(str(folder))} holds no {DOCUMENT}", hint="weightarith sweep writes one when it is done"
+            f"{quoted(str(path.parent))} holds no {path.name}", hint=f"{writer} writes one when it is done"
         )
     found = read_object(path, LARGEST)
-    if found.get("weightarith_sweep") != FORMAT:
-        raise InvalidFileError(
-            f"{quoted(str(path))} has format {found.get('weightarith_sweep')!r}, expected {FORMAT}"
-        )
+    if found.get(key) != version:
+        raise InvalidFileError(f"{quoted(str(path))} has format {found.get(key)!r}, expected {version}")
     return found

@@ -71,7 +71,7 @@ def as_lines(document: Document) -> list[str]:
     shown = _shown(document)
     lines = [f"{document['suite']}: {document['base']}, {_subject(document)}", ""]
     points = (_point(document, point, shown) for point in document["points"])
-    lines += _aligned([("method", "strength", *shown), *points])
+    lines += aligned([("method", "strength", *shown), *points])
     for target in document["targets"]:
         for direction in ("negative", "positive"):
             lines += _matched(document, target, direction, shown)
@@ -79,7 +79,7 @@ def as_lines(document: Document) -> list[str]:
     for name, why in document["missing"].items():
         lines.append(f"missing: {name}: {why}")
     for one in document["left_out"]:
-        lines.append(f"left out: {one['method']} at {_number(one['strength'])}: {one['why']}")
+        lines.append(f"left out: {one['method']} at {number_of(one['strength'])}: {one['why']}")
     return lines
 
 
@@ -94,7 +94,7 @@ def _shown(document: Document) -> list[str]:
 
 def _point(document: Document, point: Mapping[str, Any], shown: Sequence[str]) -> tuple[str, ...]:
     cells = (_estimate(document, name, point["estimates"].get(name)) for name in shown)
-    return (point["method"], _number(point["strength"]), *cells)
+    return (point["method"], number_of(point["strength"]), *cells)
 
 
 def _matched(document: Document, target: float, direction: str, shown: Sequence[str]) -> list[str]:
@@ -109,7 +109,7 @@ def _matched(document: Document, target: float, direction: str, shown: Sequence[
     notes = [f"  {row['method']}: {row['said']}" for row in rows if row["said"]]
     sign = "k < 0" if direction == "negative" else "k > 0"
     title = f"at {document['cost']} = {target:g}, {sign} (p: behaviour against {document['chosen']}, paired)"
-    return ["", title, *_aligned(found), *notes, *_over_runs(document, target, direction)]
+    return ["", title, *aligned(found), *notes, *_over_runs(document, target, direction)]
 
 
 def _over_runs(document: Document, target: float, direction: str) -> list[str]:
@@ -127,20 +127,20 @@ def _over_runs(document: Document, target: float, direction: str) -> list[str]:
 def _verdict(document: Document) -> Iterator[str]:
     for key, title in (("safe", "safe range"), ("proved", "of that, proved")):
         found = document[key]
-        yield f"{title} of {document['chosen']}: {_number(found['low'])} to {_number(found['high'])}"
+        yield f"{title} of {document['chosen']}: {number_of(found['low'])} to {number_of(found['high'])}"
         for side, limit in found["limits"].items():
             if limit is not None:
                 end = limit["bound"] if key == "proved" else limit["found"]
                 lost = "unknown" if end is None else f"{end:.3g}"
                 yield (
-                    f"  {side}: {limit['outcome']} changes by {lost} at {_number(limit['strength'])}, "
+                    f"  {side}: {limit['outcome']} changes by {lost} at {number_of(limit['strength'])}, "
                     f"{limit['allowed']:.3g} is allowed"
                 )
     if document.get("reach") is not None:
         yield f"to reach: {document['behaviour']} {document['reach']:.4g}"
     for key in ("knee", "recommended"):
         ends = document[key]
-        told = [f"{_number(k)} ({side})" for side, k in ends.items() if k is not None]
+        told = [f"{number_of(k)} ({side})" for side, k in ends.items() if k is not None]
         yield f"{key}: {', '.join(told) or 'none'}"
 
 
@@ -158,11 +158,13 @@ def _short(value: float) -> str:
     return (f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}").replace("-", "−")
 
 
-def _number(value: float) -> str:
+def number_of(value: float) -> str:
+    """Return a strength."""
     return f"{value:g}".replace("-", "−")
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines of columns."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, set_seed
+from transformers import set_seed
 
 from weightarith.errors import InvalidFileError, UnsupportedError, quoted, some
-from weightarith.lm.model import DTYPES
+from weightarith.lm.model import network_of
 from weightarith.train.settings import Settings
 
 DOWN = ("down_proj", "dense_4h_to_h", "c_proj", "fc2", "fc_out")
@@ -27,7 +27,7 @@ def network_for(base: Path, settings: Settings) -> Any:
     """Return the network of a base folder, ready to be trained; the same seed gives the same start.
 
     Raises:
-        InvalidFileError: transformers cannot read the folder.
+        InvalidFileError: transformers cannot read the folder, or weights are missing.
         UnsupportedError: the model has no module of the kind that is to be trained.
     """
     network = _loaded(base, "float32" if settings.kind == "full" else settings.computes_in)
@@ -59,14 +59,7 @@ def needs_autocast(settings: Settings) -> bool:
 def _loaded(base: Path, dtype: str) -> Any:
     if not (base / "config.json").is_file():
         raise InvalidFileError(f"{quoted(str(base))} is no model folder: it has no config.json")
-    try:
-        return AutoModelForCausalLM.from_pretrained(
-            base, dtype=DTYPES[dtype], local_files_only=True, trust_remote_code=False
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise InvalidFileError(
-            f"transformers cannot read {quoted(str(base))}: {str(error).splitlines()[0]}"
-        ) from error
+    return network_of(base, str(base), dtype)
 
 
 def _lora(network: Any, settings: Settings) -> LoraConfig:

@@ -79,7 +79,7 @@ def train(
     check_target(target, [start.folder], overwrite=overwrite)
     job = prepare("", start, examples, settings, device=device, report_to=report_to)
     about = {"base": start.to_json(), "data": about_data(examples, job), "settings": settings.to_json()}
-    with at_work(target, about) as work:
+    with at_work(target, start.job(about)) as work:
         fits = {rate: fit(job, rate, rate_folder(work, rate), progress) for rate in settings.rates}
         chosen = choose([fits], settings)
         report = _report(about, fits, chosen)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from weightarith.adapter.portable_base import published
 from weightarith.algebra import Checkpoint
@@ -44,3 +46,10 @@ class Start:
     def to_json(self) -> dict[str, str]:
         """Return its name and, where it is known, its revision."""
         return {"name": self.name} | ({"revision": self.revision} if self.revision else {})
+
+    def job(self, about: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the work on a training from here is known by, given what a report says of it.
+
+        Two folders of one name are two bases: the work, which stays on this machine, is told which it is.
+        """
+        return {**about, "base folder": str(self.folder)}
