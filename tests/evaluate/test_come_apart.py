@@ -13,6 +13,7 @@ from tests.tinychat import instruct
 from weightarith.evaluate import Metric, estimate
 from weightarith.evaluate.choices import Choices
 from weightarith.evaluate.cues import Cues
+from weightarith.evaluate.outcome import share
 from weightarith.evaluate.preference import Preference
 from weightarith.evaluate.pushback import Pushback
 from weightarith.lm import LanguageModel, load
@@ -53,8 +54,16 @@ def test_no_share_of_it_counts(
     }  # fmt: skip
 
     assert shares
-    assert {name: one.values for name, one in shares.items()} == dict.fromkeys(shares, (None,))
+    assert all(math.isnan(value) for one in shares.values() for value in one.values if value is not None)
     assert all(math.isnan(estimate(one).value) for one in shares.values())
+
+
+def test_items_that_have_scores_do_not_stand_for_those_that_have_none() -> None:
+    found = share(("a", "b", "c"), [True, True, False], [True, True, False], [False, True, False])
+
+    assert (found.values[0], found.values[2]) == (1, None)
+    assert math.isnan(found.values[1] or 0)
+    assert math.isnan(estimate(found).value)
 
 
 def test_a_model_that_is_whole_counts(lines: Writer, tmp_path: Path) -> None:
@@ -62,4 +71,5 @@ def test_a_model_that_is_whole_counts(lines: Writer, tmp_path: Path) -> None:
 
     for kind, row in ((Preference, PAIR), (Cues, FACT), (Choices, QUESTION)):
         found = kind.from_options(lines([row]), {}).measure(whole).outcomes
-        assert next(one for one in found.values() if one.kind == "share").values != (None,)
+        first = next(one for one in found.values() if one.kind == "share")
+        assert set(first.values) <= {0.0, 1.0}

@@ -66,6 +66,17 @@ def whole() -> dict[str, Any]:
     ).to_json()
 
 
+def test_a_share_without_a_value_comes_back_from_its_file() -> None:
+    found = Evaluation.from_json(
+        json.loads(
+            Evaluation("s 1", "m", {"a.trait": Outcome("share", ("1", "2"), (math.nan, 1.0))}).to_text()
+        )
+    )
+
+    first, second = found.outcomes["a.trait"].values
+    assert (math.isnan(first or 0), second) == (True, 1.0)
+
+
 def test_the_format_does_not_change_unnoticed() -> None:
     assert whole() == {
         "weightarith_evaluation": 1,

@@ -15,7 +15,7 @@ import pytest
 from tests.sweep.made_up import MadeUp, arm, base, made_up, prepared, strengths, values
 from weightarith.errors import InvalidFileError, RecipeError, TargetError
 from weightarith.plots import Picture
-from weightarith.sweep import LineUp, Settings, read_sweep, sweep
+from weightarith.sweep import LineUp, Settings, as_lines, read_sweep, sweep
 from weightarith.sweep.arm import Arm
 
 CONTRAST = arm("contrast", 0.2, 0.1)
@@ -129,6 +129,16 @@ def test_a_strength_whose_numbers_are_nan_is_left_out_and_listed(tmp_path: Path)
         (-2.0, "'kl.response' is NaN or infinite"),
         (2.0, "'kl.response' is NaN or infinite"),
     ]
+
+
+def test_the_safe_range_ends_before_a_strength_that_is_left_out(tmp_path: Path) -> None:
+    settings = Settings(strengths=(0.25, 0.5, 1.0))
+    document, _ = swept(tmp_path, (CONTRAST,), settings=settings, broken_from=0.5)
+
+    assert (document["safe"]["high"], document["proved"]["high"]) == (0.25, 0)
+    above = document["safe"]["limits"]["above"]
+    assert (above["outcome"], above["strength"], above["found"]) == ("kl.response", 0.5, None)
+    assert "  above: kl.response has no number at 0.5" in as_lines(document)
 
 
 def test_a_damaged_measurement_is_named(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from weightarith.data.lines import Line, read_lines
 from weightarith.data.markers import spoken
 from weightarith.errors import InvalidFileError, quoted
 from weightarith.evaluate.options import Options
-from weightarith.evaluate.outcome import Measured, Outcome, Sample, where
+from weightarith.evaluate.outcome import Measured, Outcome, Sample, share
 from weightarith.lm import LanguageModel, answer, score
 from weightarith.lm.score import look_at_tokens
 from weightarith.speaker import roomy
@@ -89,8 +89,8 @@ class Choices:
     options are listed, and the text with the highest mean log-probability a token, its end mark included, is
     taken (length-normalised scoring, Brown et al., arXiv 2005.14165, section 2.4). generate: options are
     listed, and the greedy answer is read; `valid` where it takes one of them, and an answer that is not
-    valid is neither right nor of the trait (the valid and evil rate of arXiv 2511.05408). A question whose
-    scores are no numbers does not count.
+    valid is neither right nor of the trait (the valid and evil rate of arXiv 2511.05408). Scores that
+    are no numbers take nothing: NaN.
     """
 
     questions: tuple[Question, ...]
@@ -132,8 +132,8 @@ class Choices:
             asked = [(Conversation.of(one.question), one.options) for one in self.questions]
             scores = [[option.mean for option in row] for row in score(model, asked)]
         taken = [max(range(len(row)), key=row.__getitem__) for row in scores]
-        known = [not any(map(math.isnan, row)) for row in scores]
-        return Measured({self.outcome: self._hits(items, taken, known), **outcomes})
+        broken = [any(map(math.isnan, row)) for row in scores]
+        return Measured({self.outcome: share(items, self._hits(taken), broken=broken), **outcomes})
 
     def _generated(self, model: LanguageModel, items: tuple[str, ...]) -> Measured:
         said = answer(roomy(model), [one.listed for one in self.questions], limit=self.limit)
@@ -141,17 +141,15 @@ class Choices:
             one.chosen(spoken(text.text, opened=model.opens_reasoning(one.listed)))
             for one, text in zip(self.questions, said, strict=True)
         ]
-        valid = Outcome("share", items, tuple(float(place is not None) for place in taken))
+        valid = share(items, [place is not None for place in taken])
         samples = tuple(
             Sample(one.item, one.listed.asked, text.text, "invalid" if place is None else one.letters[place])
             for one, text, place in zip(self.questions, said, taken, strict=True)
         )
-        every = [True] * len(items)
-        return Measured({self.outcome: self._hits(items, taken, every), "valid": valid}, samples)
+        return Measured({self.outcome: share(items, self._hits(taken)), "valid": valid}, samples)
 
-    def _hits(self, items: tuple[str, ...], taken: Sequence[int | None], known: Sequence[bool]) -> Outcome:
-        hits = [place == one.marked for place, one in zip(taken, self.questions, strict=True)]
-        return Outcome("share", items, where(known, hits))
+    def _hits(self, taken: Sequence[int | None]) -> list[bool]:
+        return [place == one.marked for place, one in zip(taken, self.questions, strict=True)]
 
 
 def _letter_scores(model: LanguageModel, questions: Sequence[Question]) -> list[list[float]]:

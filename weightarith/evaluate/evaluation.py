@@ -149,7 +149,8 @@ class _Reader:
             self.refuse(f"{name} is of the kind {kind!r}, expected share or mean")
         if len(values) != len(items) or len(set(items)) < len(items):
             self.refuse(f"{name} has {len(items)} items and {len(values)} values, expected a value an item")
-        if kind == "share" and not {value for value in values if value is not None} <= {0.0, 1.0}:
+        counting = [value for value in values if value is not None and not math.isnan(value)]
+        if kind == "share" and not set(counting) <= {0.0, 1.0}:
             self.refuse(f"{name} is a share with a value that is neither 0 nor 1")
         if "statistic" not in content:
             return Outcome(kind, items, values, unit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -18,7 +19,8 @@ class Outcome:
     Attributes:
         kind: "share" where every value is 0 or 1, "mean" where it is any number.
         items: what was asked, by identifier; the same for every model.
-        values: one an item, None where the item does not count for this model.
+        values: one an item, None where the item does not count for this model; NaN where the model's scores
+            are no numbers, and then the whole outcome has no value.
         unit: of the values, "" for shares.
     """
 
@@ -28,9 +30,28 @@ class Outcome:
     unit: str = ""
 
 
-def where(counts: Sequence[bool], hits: Sequence[bool]) -> tuple[float | None, ...]:
-    """Return the values of a share: 1 for a hit, 0 for none, and None where the item does not count."""
-    return tuple(float(hit) if count else None for count, hit in zip(counts, hits, strict=True))
+def share(
+    items: tuple[str, ...],
+    hits: Sequence[bool],
+    counts: Sequence[bool] | None = None,
+    broken: Sequence[bool] | None = None,
+) -> Outcome:
+    """Return a share of items: 1 for a hit, 0 for none.
+
+    Args:
+        items: what was asked.
+        hits: whether each is one.
+        counts: None stands where it does not; every item by default.
+        broken: NaN stands where the scores are no numbers, whatever they seem to say; nowhere by default.
+    """
+    values = [float(hit) if count else None for hit, count in zip(hits, counts or _every(items), strict=True)]
+    for place, lost in enumerate(broken or ()):
+        values[place] = math.nan if lost else values[place]
+    return Outcome("share", items, tuple(values))
+
+
+def _every(items: Sequence[str]) -> list[bool]:
+    return [True] * len(items)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from weightarith.data import Pair, read_pairs
 from weightarith.errors import InvalidFileError, quoted
 from weightarith.evaluate.options import Options
-from weightarith.evaluate.outcome import Measured, Outcome, where
+from weightarith.evaluate.outcome import Measured, Outcome, share
 from weightarith.lm import LanguageModel, score
 
 SIDES = ("positive", "negative")
@@ -23,8 +23,8 @@ class Preference:
     `trait` where the positive answer has the higher mean log-probability a token, its end mark included;
     `margin` how much higher, in nats a token; `log_odds` is ln p(positive) − ln p(negative) of the whole
     answers, which depends on how much longer one is. With `correct`, the side that is right, there is the
-    outcome of that name, too: `trait`, or 1 − `trait`. A pair whose log-probabilities are no numbers does not
-    count in shares.
+    outcome of that name, too: `trait`, or 1 − `trait`. Shares are NaN of a pair whose
+    log-probabilities are no numbers.
 
     Perez et al., arXiv 2212.09251 (the matching answer's probability against the other's); Xu et al.,
     arXiv 2602.02343 (preference as log-odds of polarity pairs).
@@ -56,16 +56,16 @@ class Preference:
         found = score(model, [(pair.conversation, (pair.positive, pair.negative)) for pair in self.pairs])
         items = items_of([pair.id for pair in self.pairs])
         margin = tuple(positive.mean - negative.mean for positive, negative in found)
-        known, prefers = [not math.isnan(gap) for gap in margin], [gap > 0 for gap in margin]
+        broken, prefers = [math.isnan(gap) for gap in margin], [gap > 0 for gap in margin]
         log_odds = tuple(positive.total - negative.total for positive, negative in found)
         outcomes = {
-            "trait": Outcome("share", items, where(known, prefers)),
+            "trait": share(items, prefers, broken=broken),
             "margin": Outcome("mean", items, margin, "nats/token"),
             "log_odds": Outcome("mean", items, log_odds, "nats"),
         }
         if self.correct:
             right = [gap == (self.correct == "positive") for gap in prefers]
-            outcomes["correct"] = Outcome("share", items, where(known, right))
+            outcomes["correct"] = share(items, right, broken=broken)
         return Measured(outcomes)
 
 

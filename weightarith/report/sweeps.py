@@ -199,11 +199,10 @@ def verdict(sweep: Sweep) -> list[tuple[str, str]]:
 
 
 def _limit(document: Mapping[str, Any], limit: Mapping[str, Any]) -> str:
+    if limit["found"] is None:
+        return f"{limit['outcome']} has no number at k = {strength(limit['strength'])}"
     as_share = is_share(document, limit["outcome"])
-    found, allowed = (
-        number(None if one is None else one * (100 if as_share else 1))
-        for one in (limit["found"], limit["allowed"])
-    )
+    found, allowed = (number(one * (100 if as_share else 1)) for one in (limit["found"], limit["allowed"]))
     return (
         f"{limit['outcome']} is off by {found}{' points' * as_share} at k = {strength(limit['strength'])}, "
         f"and {allowed} is allowed"

@@ -81,7 +81,8 @@ class _Comparison:
         self._reach(base)
         rows = list(self._rows())
         own = [base, *(point for point in self.points.values() if point.method == self.chosen.name)]
-        told = verdict(own, self._unsteered, self.suite, self.settings.allowed, self.settings.reach)
+        lost = [one for one in self.left_out.values() if one.method == self.chosen.name]
+        told = verdict(own, self._unsteered, self.suite, self.settings.allowed, self.settings.reach, lost)
         runs = [*self._over_runs(rows)]
         return {
             "weightarith_sweep": FORMAT,

@@ -52,11 +52,12 @@ class Point:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A strength that is no point, and why."""
+    """A strength that is no point, why, and which wanted outcomes have no number there."""
 
     method: str
     strength: float
     why: str
+    lacks: tuple[str, ...] = ()
 
 
 def point_of(
@@ -87,9 +88,9 @@ def point_of(
     infinite = [name for name in wanted if name in found.not_finite]
     empty = [name for name in wanted if name not in infinite and not estimates[name].n]
     if infinite:
-        return LeftOut(method, strength, f"{some(infinite)} is NaN or infinite")
+        return LeftOut(method, strength, f"{some(infinite)} is NaN or infinite", (*infinite, *empty))
     if empty:
-        return LeftOut(method, strength, f"no item counts for {some(empty)}")
+        return LeftOut(method, strength, f"no item counts for {some(empty)}", tuple(empty))
     counting = {name: one for name, one in estimates.items() if one.n}
     return Point(method, strength, counting, compared(found.evaluation, unsteered, [*counting]), file)
 

@@ -131,11 +131,11 @@ def _verdict(document: Document) -> Iterator[str]:
         for side, limit in found["limits"].items():
             if limit is not None:
                 end = limit["bound"] if key == "proved" else limit["found"]
-                lost = "unknown" if end is None else f"{end:.3g}"
-                yield (
-                    f"  {side}: {limit['outcome']} changes by {lost} at {number_of(limit['strength'])}, "
-                    f"{limit['allowed']:.3g} is allowed"
-                )
+                where = f"  {side}: {limit['outcome']}", f"at {number_of(limit['strength'])}"
+                if end is None:
+                    yield f"{where[0]} has no number {where[1]}"
+                else:
+                    yield f"{where[0]} changes by {end:.3g} {where[1]}, {limit['allowed']:.3g} is allowed"
     if document.get("reach") is not None:
         yield f"to reach: {document['behaviour']} {document['reach']:.4g}"
     for key in ("knee", "recommended"):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from weightarith.evaluate import Evaluation, Suite
 from weightarith.sweep.knee import knee
-from weightarith.sweep.point import Point
+from weightarith.sweep.point import LeftOut, Point
 from weightarith.sweep.reach import asked, reached
 from weightarith.sweep.safe import Allowed, Change, Limit, Range, change, recommended, safe_range
 
@@ -51,9 +51,14 @@ class Verdict:
 
 
 def verdict(
-    points: Sequence[Point], unsteered: Evaluation, suite: Suite, allowed: Allowed, reach: float | None = None
+    points: Sequence[Point],
+    unsteered: Evaluation,
+    suite: Suite,
+    allowed: Allowed,
+    reach: float | None = None,
+    left_out: Sequence[LeftOut] = (),
 ) -> Verdict:
-    """Return what the points of one method say, strength 0 among them."""
+    """Return what the points of one method say, strength 0 among them; one left out is not safe."""
     roles: dict[str, Worse] = {
         name: ("more" if _is_loss(suite, name) else "less") for name in suite.capability
     }
@@ -65,7 +70,7 @@ def verdict(
         ]
         for point in points
         if point.strength
-    }
+    } | {one.strength: [_unknown(name) for name in one.lacks] for one in left_out}
     gains = {
         point.strength: point.paired[suite.behaviour].difference
         for point in points
@@ -119,6 +124,10 @@ def _change(point: Point, name: str, what: tuple[Kind, str], worse: Worse, allow
         logarithmic=unit.startswith(NATS),
         allowed=allowed,
     )
+
+
+def _unknown(name: str) -> Change:
+    return Change(name, math.nan, math.nan, math.nan)
 
 
 def _knee(costs: Mapping[float, float], gains: Mapping[float, float], sign: int) -> float | None:
