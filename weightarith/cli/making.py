@@ -87,7 +87,7 @@ SHOWN = 10
     default="auto",
     show_default=True,
     metavar="DEVICE",
-    help="Where a local model runs: Where to compute: auto, cpu, cuda or cuda:N.",
+    help="Where a local model runs: auto, cpu, cuda or cuda:N.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier run wrote.")
 @click.option("--dry-run", is_flag=True, help="Say how many answers would be made, and make none.")

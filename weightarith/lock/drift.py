@@ -74,12 +74,16 @@ def held(
     _refuse(
         drifted, where, "fetch or restore what was locked, or write the lock anew: weightarith lock RECIPE"
     )
+    return Held({name: _given(place) for name, place in places.items()}, _hashes(lock, places))
+
+
+def _hashes(lock: Lock, places: Mapping[str, Path | Address]) -> dict[Path, str]:
+    """Return the locked hashes of files that are on this machine."""
     here = {name: place for name, place in places.items() if isinstance(place, Path)}
-    hashes = {
+    return {
         _file(place, file): pin.sha256
         for name, place in here.items() for file, pin in lock.inputs[name].files.items() if pin.sha256
     }  # fmt: skip
-    return Held({name: _given(place) for name, place in places.items()}, hashes)
 
 
 def _given(place: Path | Address) -> Given:

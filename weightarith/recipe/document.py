@@ -136,14 +136,7 @@ def parse_recipe(
     names = draft.names
     directions = open_directions(draft.inputs, folder, given)
     names.values.update(directions)
-    for name, each in draft.inputs.items():
-        if each.kind == "direction":
-            continue
-        names.values[name] = draft.weightings.applied(name, meaning(each, leaves))
-        names.uses[name] = frozenset(needs(each, leaves)) | draft.weightings.uses.get(name, frozenset())
-    for name, phrase in draft.lets.items():
-        names.values[name] = draft.weightings.applied(name, _let(name, phrase, draft))
-        names.uses[name] |= draft.weightings.uses.get(name, frozenset())
+    _fill(draft, leaves)
     result = _result(draft)
     output = _output(draft, leaves, result)
     used = [*names_in(draft.expression.tree), *([output.like, output.tokenizer] if output else [])]
@@ -152,6 +145,19 @@ def parse_recipe(
     return Recipe(
         result, draft.policy, output, text, warnings, leaves, expression, directions, draft.destination
     )
+
+
+def _fill(draft: Draft, leaves: Mapping[str, Leaf]) -> None:
+    """Put the meaning of inputs and lets, in their order, under their names."""
+    names = draft.names
+    for name, each in draft.inputs.items():
+        if each.kind == "direction":
+            continue
+        names.values[name] = draft.weightings.applied(name, meaning(each, leaves))
+        names.uses[name] = frozenset(needs(each, leaves)) | draft.weightings.uses.get(name, frozenset())
+    for name, phrase in draft.lets.items():
+        names.values[name] = draft.weightings.applied(name, _let(name, phrase, draft))
+        names.uses[name] |= draft.weightings.uses.get(name, frozenset())
 
 
 def _let(name: str, phrase: Phrase, draft: Draft) -> Linear | Fraction | Varying:
