@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,6 +60,28 @@ def test_parts_give_the_bytes_and_the_receipt_of_the_whole(
     assert apart == receipt
     assert seen == sorted(seen)
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(("part", "apart"))) == []
+
+
+@pytest.mark.parametrize("device", ["cpu", "torch"])
+def test_the_whole_model_is_looked_at_once_for_all_parts(tiny: Tiny, tmp_path: Path, device: str) -> None:
+    looked: list[Any] = []
+    trim = OPERATORS["trim"]
+    assert trim.prepare is not None
+
+    def prepare(field: Any, **options: Any) -> Any:
+        looked.append(field)
+        return trim.prepare(field, **options) if trim.prepare else None
+
+    counting = replace(trim, prepare=prepare)
+    base, tuned = (Checkpoint.open(path) for path in (tiny.base, tiny.finetuned))
+    total = base + counting(tuned - base, density=0.2, over="model")
+    parts: list[str] = []
+    plan = draw(collect(total.terms), Output(tmp_path / "apart", shard_bytes=700))
+
+    carry_out_apart(plan, lambda name, _path: parts.append(name), Run(device, 2))
+
+    assert len(parts) > 2
+    assert len(looked) == 1
 
 
 @pytest.mark.parametrize("what", ["factors", "vector, sign", "vector, int8", "model"])

@@ -202,7 +202,7 @@ def carry_out_apart(
     """Run a plan file by file beside its target, hand each to `take` and remove it, and return the receipt.
 
     At most one file is on the disk at a time, but for those that share a tensor. What is made is what
-    `carry_out` makes, receipt included; an operator that looks over the whole model does so for every file.
+    `carry_out` makes, receipt included; an operator that looks over the whole model does so once.
 
     Args:
         plan: its target is never written; files are made in the folder that it would lie in.

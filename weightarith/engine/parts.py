@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,11 @@ UNKNOWN = "0" * 32
 
 
 def parts_of(plan: Plan) -> tuple[Plan, ...]:
-    """Return plans that make the files of `plan`, in their order; what is only compared is in the first."""
+    """Return plans that make the files of `plan`, in their order; what is only compared is in the first.
+
+    What an operator finds out over the whole model, the first of them to run finds out for all: they have to
+    run on one device.
+    """
     groups: list[list[OutputFile]] = []
     for file in plan.files:
         torn = [
@@ -28,8 +33,15 @@ def parts_of(plan: Plan) -> tuple[Plan, ...]:
         ]
         together = [one for group in groups[torn[0] :] for one in group] if torn else []
         groups = [*(groups[: torn[0]] if torn else groups), [*together, file]]
+    seen: dict[str, Any] = {}
     return tuple(
-        replace(plan, files=tuple(group), comparisons=() if number else plan.comparisons, surveyed=plan.jobs)
+        replace(
+            plan,
+            files=tuple(group),
+            comparisons=() if number else plan.comparisons,
+            surveyed=plan.jobs,
+            seen=seen,
+        )
         for number, group in enumerate(groups)
     )
 

@@ -272,6 +272,9 @@ class Plan:
     spared: tuple[str, ...] = ()  # tensors that are zero and not read: both sides lie in equal files
     uncounted: bool = False  # whether sparse tensors have room for every element, their own not counted yet
     surveyed: tuple[Job, ...] = ()  # what operators over the whole model look at; empty: its own jobs
+    seen: dict[str, Any] | None = (
+        None  # where they leave what they found, by call, for the other parts of a plan
+    )
 
     @property
     def jobs(self) -> tuple[Job, ...]:

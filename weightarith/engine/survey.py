@@ -17,12 +17,16 @@ OVER = "over"  # the option that asks for it
 def survey(plan: Plan, machine: Machine) -> dict[str, Any]:
     """Return what operators over the whole model found out, by `Node.call`; those inside others first.
 
+    Parts of one plan share what is found: the first to run looks.
+
     Raises:
         RecipeError: an option of such an operator varies from tensor to tensor.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {} if plan.seen is None else plan.seen
     # what a call is known by holds what those inside it are known by, so theirs is shorter
     for call, places in sorted(_calls(plan).items(), key=lambda item: len(item[0])):
+        if call in found:
+            continue
         node = places[0][0]
         for other, _ in places[1:]:
             if other.options != node.options:
