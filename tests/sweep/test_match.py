@@ -120,3 +120,34 @@ def test_a_method_without_a_dial_has_the_nearest_below_and_above() -> None:
     assert [found.status for found in nearest({1.0: 0.3}, 0.1)] == ["above"]
     assert [found.status for found in nearest({1.0: 0.3}, 1.0)] == ["below"]
     assert nearest({}, 1.0) == []
+
+
+@pytest.mark.parametrize(
+    ("cost", "known", "target", "looks"),
+    [
+        (lambda k: 0.01 * math.expm1(3 * k), (0.1, 8.0), 1.0, 6),
+        (lambda k: 3 * (1 - math.exp(-k)), (0.05, 16.0), 2.0, 4),
+    ],
+    ids=["steep", "flat"],
+)
+def test_an_end_that_stays_where_it_was_does_not_hold_up_the_search(
+    cost: Callable[[float], float], known: tuple[float, ...], target: float, looks: int
+) -> None:
+    found = match(cost, target, {k: cost(k) for k in known})
+
+    assert (found.status, found.looks <= looks) == ("matched", True)
+
+
+def test_a_large_strength_that_costs_too_much_is_where_the_search_begins() -> None:
+    found = match(lambda k: 0.001 * k**2, 0.5, {100.0: 10.0})
+
+    assert (found.status, found.strength) == ("matched", pytest.approx(math.sqrt(500), rel=0.03))
+
+
+def test_where_nothing_was_paid_is_not_looked_at_again() -> None:
+    cost = Counted(lambda k: max(k - 1, 0.0))
+
+    found = match(cost, 0.1, {1.0: 0.0, 4.0: 3.0})
+
+    assert found.status == "matched"
+    assert min(cost.asked) > 1

@@ -77,6 +77,13 @@ def test_a_method_that_cannot_cost_that_much_is_said_so_and_not_compared(tmp_pat
     assert "cannot cost that much" in row["said"]
 
 
+def test_where_the_chosen_method_cannot_cost_that_much_nothing_is_compared_with_it(tmp_path: Path) -> None:
+    document, _ = swept(tmp_path, (WEAK, RANDOM), Settings(targets=(0.2,)))
+    row = rows(document)["random", "positive"]
+
+    assert (row["status"], row["reference"], row["against"]) == ("matched", "weak", {})
+
+
 def test_one_direction_alone_is_matched_where_only_one_is_walked(tmp_path: Path) -> None:
     document, measured = swept(tmp_path, (CONTRAST, PROMPT), Settings((0.5, 1.0), (0.2, 0.3)))
 
