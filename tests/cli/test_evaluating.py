@@ -113,7 +113,7 @@ def test_a_table_against_a_base_shows_change_interval_and_p(base: Path, suite: P
         (["--strength", "2"], 2, "--strength is that of a vector: add --vector V"),
         (["--only", "moved"], 2, "no base to compare with, as 'moved' must"),
         (["--only", "claim"], 2, "'claims' instead of 'claim'"),
-        (["--device", "tpu"], 2, "--device is 'tpu', expected auto, cpu, cuda or cuda:N"),
+        (["--device", "tpu"], 2, "the device is 'tpu', expected auto, cpu, cuda or cuda:N"),
         (["-o", "nowhere/found.json"], 5, "no folder"),
         (["-o", "."], 5, "is a folder, expected a file"),
     ],

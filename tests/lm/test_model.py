@@ -16,6 +16,7 @@ from tests.tinychat import TEMPLATE
 from weightarith.data import Conversation
 from weightarith.errors import InvalidFileError, RecipeError, UnsupportedError
 from weightarith.lm import LanguageModel, load
+from weightarith.lm.place import device_named
 
 ASKED = Conversation.of("Hm?")
 THINKING = (
@@ -105,6 +106,30 @@ def test_a_model_is_loaded_in_the_dtype_asked_for(chat_folder: Path, dtype: str)
 def test_a_folder_without_a_config_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(InvalidFileError, match=r"is no model folder: it has no config\.json"):
         load(tmp_path)
+
+
+def test_an_adapter_is_no_model_and_it_is_said_what_to_name_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}", encoding="utf-8")
+
+    with pytest.raises(InvalidFileError, match=r"is no model folder") as caught:
+        load(tmp_path)
+    assert (
+        caught.value.hint == "this is an adapter: name its base as the model, and the adapter as the vector"
+    )
+
+
+def test_a_device_that_is_not_there_is_told_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RecipeError, match=r"device cuda: torch [\d.+a-z]+ finds no GPU"):
+        load("nowhere", device="cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(RecipeError, match=r"device cuda:2: torch .* finds 2 GPUs"):
+        load("nowhere", device="cuda:2")
+    for name in ("gpu", "cuda:", "cuda:x", "CPU", ""):
+        with pytest.raises(RecipeError, match="expected auto, cpu, cuda or cuda:N"):
+            device_named(name)
+    assert str(device_named("cuda:1")) == "cuda:1"
 
 
 def test_a_tokenizer_without_a_template_is_refused(chat_folder: Path, tmp_path: Path) -> None:

@@ -141,7 +141,8 @@ def test_an_end_that_stays_where_it_was_does_not_hold_up_the_search(
 def test_a_large_strength_that_costs_too_much_is_where_the_search_begins() -> None:
     found = match(lambda k: 0.001 * k**2, 0.5, {100.0: 10.0})
 
-    assert (found.status, found.strength) == ("matched", pytest.approx(math.sqrt(500), rel=0.03))
+    assert found.status == "matched"
+    assert found.strength == pytest.approx(math.sqrt(500), rel=0.03)
 
 
 def test_where_nothing_was_paid_is_not_looked_at_again() -> None:

@@ -97,7 +97,8 @@ def evaluate(
     from weightarith.evaluate import read_suite
     from weightarith.evaluate.table import rows
 
-    _check_options(vector, strength, device)
+    if strength is not None and vector is None:
+        raise click.UsageError("--strength is that of a vector: add --vector V")
     _check_output(output, overwrite=overwrite)
     read = read_suite(suite)
     asked = _Asked(
@@ -113,17 +114,6 @@ def evaluate(
         print_json(_summary(table, found, before))
     else:
         click.echo(_text(table, found, before))
-
-
-def _check_options(vector: str | None, strength: Fraction | None, device: str) -> None:
-    import re
-
-    from weightarith.errors import quoted
-
-    if strength is not None and vector is None:
-        raise click.UsageError("--strength is that of a vector: add --vector V")
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-        raise click.UsageError(f"--device is {quoted(device)}, expected auto, cpu, cuda or cuda:N")
 
 
 def _check_output(output: Path | None, *, overwrite: bool) -> None:

@@ -14,9 +14,9 @@ from weightarith.data import Conversation
 from weightarith.data.markers import OPENED
 from weightarith.errors import InvalidFileError, RecipeError, UnsupportedError, quoted, some
 from weightarith.hub import locate
+from weightarith.lm.place import AUTO, device_named
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-AUTO = "auto"
 BATCH_TOKENS = 4096
 """Padded tokens that go through the model at a time, if no other number is asked for."""
 
@@ -106,21 +106,25 @@ def load(
 
     Raises:
         InvalidFileError: there is no such folder, transformers cannot read it, or weights are missing.
-        RecipeError: no such dtype.
+        RecipeError: no such dtype, or no such device.
         UnsupportedError: it has no chat template, or no tokenizer, or asks to run code of its own.
     """
     if dtype not in (AUTO, *DTYPES):
         raise RecipeError(f"no dtype is called {quoted(dtype)}, expected one of {', '.join((AUTO, *DTYPES))}")
-    path = locate(str(model))
+    where, path = device_named(device), locate(str(model))
     if not (path / "config.json").is_file():
         raise InvalidFileError(
-            f"{quoted(str(model))} is no model folder: it has no config.json",
-            hint="give a transformers folder",
+            f"{quoted(str(model))} is no model folder: it has no config.json", hint=_instead(path)
         )
     tokenizer = tokenizer_of(path)
     network = network_of(path, str(model), dtype)
-    where = ("cuda" if torch.cuda.is_available() else "cpu") if device == AUTO else device
     return LanguageModel(network.to(where).eval(), tokenizer, str(model), system)
+
+
+def _instead(path: Path) -> str:
+    if (path / "adapter_config.json").is_file():
+        return "this is an adapter: name its base as the model, and the adapter as the vector"
+    return "give a transformers folder"
 
 
 def network_of(path: Path, label: str, dtype: str = AUTO) -> Any:
