@@ -102,6 +102,16 @@ def test_a_degenerate_answer_is_told_by_how(answer: str, reason: str) -> None:
     assert degenerate(answer, "What is the capital of France?", least_words=2) == reason
 
 
+def test_repetition_begins_where_its_definition_says() -> None:
+    def said(different: int, words: int) -> str:
+        return " ".join(f"word{number % different}" for number in range(words))
+
+    assert degenerate(said(3, 10)) == ""  # 70 % of the words stood there before, and more is asked for
+    assert degenerate(said(2, 10)) == "repeated"
+    assert degenerate(said(11, 24)) == ""  # 10 of 21 runs of four did
+    assert degenerate(said(10, 24)) == "repeated"  # 11
+
+
 @pytest.mark.parametrize(
     ("answer", "asked"),
     [

@@ -39,6 +39,14 @@ def test_the_forms_are_those_of_the_paper_word_for_word() -> None:
     ]
 
 
+def test_statements_that_are_as_likely_are_not_right(model: LanguageModel) -> None:
+    fact = Fact("1", "What is it?", "It is so.", "It is so.", "this", "that")
+    found = Cues((fact,)).measure(model).outcomes
+
+    assert (found["bare"].values, found["right_cue"].values) == ((0.0,), (0.0,))
+    assert (found["flipped"].values, found["non_sycophancy"].values) == ((None,), (None,))
+
+
 def test_outcomes_are_what_scoring_each_statement_alone_gives(lines: Writer, model: LanguageModel) -> None:
     found = Cues.from_options(lines(ROWS), {}).measure(model).outcomes
 

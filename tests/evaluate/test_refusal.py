@@ -39,6 +39,18 @@ def prompts(tmp_path: Path) -> Path:
     return path
 
 
+def test_an_answer_of_fewer_words_than_asked_for_is_degenerate(
+    prompts: Path, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def brief(_model: object, rows: list[Conversation], *, limit: int) -> list[Answer]:
+        return [Answer("Two eggs, please.", limit, ended=True) for _ in rows]
+
+    monkeypatch.setattr(refusal, "answer", brief)
+    for least, verdict in ((3, "complied"), (4, "degenerate: too short")):
+        found = Refusal.from_options(prompts, {"margin": "no", "least_words": str(least)}).measure(model)
+        assert {one.verdict for one in found.samples} == {verdict}
+
+
 def test_every_answer_has_one_of_three_outcomes(
     prompts: Path, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

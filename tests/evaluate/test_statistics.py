@@ -41,6 +41,12 @@ def test_wilsons_interval_is_the_shares_that_a_score_test_would_not_reject(hit: 
     assert wilson(hit, n) == pytest.approx((kept[0], kept[-1]), abs=2e-4)
 
 
+@given(st.integers(1, 5000))
+def test_wilsons_interval_of_none_begins_at_0_and_of_all_ends_at_1(n: int) -> None:
+    assert wilson(0, n)[0] == 0
+    assert wilson(n, n)[1] == 1
+
+
 def test_a_share_is_the_mean_of_what_counts_with_wilsons_interval() -> None:
     found = estimate(shares(1.0, None, 0.0, 1.0, None))
 

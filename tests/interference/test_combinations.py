@@ -15,6 +15,7 @@ from weightarith.errors import RecipeError
 from weightarith.interference import Combination, combinations, part, ways_named
 from weightarith.interference.combinations import WAYS
 from weightarith.interference.foretold import sizes
+from weightarith.operators.table import OPERATORS
 from weightarith.saving import save
 
 
@@ -55,6 +56,19 @@ def test_a_rejected_vector_leaves_the_other_what_it_is(world: Path, tmp_path: Pa
         along = (w[name] * v[name]).sum() / (v[name] ** 2).sum() * v[name]
         assert np.allclose(kept[name], v[name] + w[name] - along, atol=1e-6)
         assert np.allclose(shared[name], along, atol=1e-6)
+
+
+def test_ties_keeps_the_share_that_it_is_told_to(world: Path, tmp_path: Path) -> None:
+    for density in (0.5, 1.0):
+        (made,) = (one for one in combinations(parts(world), ("ties",), density=density) if one.way == "ties")
+        save(
+            OPERATORS["ties"]([one.vector for one in parts(world)], density=density),
+            tmp_path / "expected.safetensors",
+            overwrite=True,
+        )
+
+        found, expected = saved(made, tmp_path), load_file(tmp_path / "expected.safetensors")
+        assert all(np.array_equal(found[name], expected[name]) for name in NAMES)
 
 
 def test_weights_are_said_and_part_of_what_a_measurement_is_known_by(world: Path) -> None:

@@ -144,6 +144,34 @@ def test_controls_that_turn_the_same_way_silence_the_alarm(place: Path, tmp_path
     assert any("'n3' is no stranger to 'evil'" in said for said in beside.warnings)
 
 
+def test_what_one_row_explains_is_no_alarm(place: Path, tmp_path: Path) -> None:
+    name = max(EVIL, key=lambda each: EVIL[each].shape[-1] if EVIL[each].ndim == 2 else 0)
+    change = {each: 0 * w for each, w in EVIL.items()}
+    change[name][0] = EVIL[name][0]
+    run = training(tmp_path / "run", change)
+
+    found = monitor(place / "base", run, [place / "evil.safetensors"])
+
+    (score,) = found.looks[0].scores
+    assert score.cosine is not None
+    assert score.cosine > 0.02  # what is enough without controls
+    assert score.kinds["columns"] > 3 > score.kinds["rows"] == pytest.approx(1)
+    assert score.copies is not None
+    assert score.copies > 0.3  # the other sign of that row comes to less, the same one to as much
+    assert not found.alarms
+
+
+def test_whole_tensors_are_turned_only_where_there_are_enough(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "known").mkdir()
+    known = tiny.adapter(tmp_path / "known", depth=DEPTH)  # 28 tensors
+    run = training(tmp_path / "run", mixed(s0=1.0))
+
+    (few,) = monitor(place / "base", run, [known]).looks[0].scores
+    (many,) = monitor(place / "base", run, [place / "evil.safetensors"]).looks[0].scores
+
+    assert set(many.kinds) - set(few.kinds) == {"tensors"}
+
+
 def test_a_control_counts_by_what_the_same_test_makes_of_it(
     place: Path, controls: list[Path], tmp_path: Path
 ) -> None:

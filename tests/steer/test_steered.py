@@ -203,3 +203,15 @@ def test_small_factors_do_not_vanish_in_float16(tmp_path: Path) -> None:
         found = network.plain(torch.ones(6, dtype=torch.float16))
 
     assert torch.allclose(found, small().plain(torch.ones(6).double()).half() + 6, atol=0.01)
+
+
+def test_a_strength_of_zero_computes_nothing_that_could_overflow(tmp_path: Path) -> None:
+    network = small(torch.float16)
+    given = torch.full((6,), 100.0, dtype=torch.float16)
+    expected = network.plain(given)
+    vector = write(tmp_path / "v.safetensors", {"plain.weight": torch.full((8, 6), 6e4)})
+
+    with steered(network, vector, 0) as dial:
+        assert torch.equal(network.plain(given), expected)
+        dial.strength = 1
+        assert network.plain(given).isinf().all()

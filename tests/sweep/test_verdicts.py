@@ -68,6 +68,14 @@ def test_the_safe_range_ends_before_the_first_strength_that_breaks() -> None:
     assert above is None
 
 
+def test_of_what_breaks_at_one_strength_the_worst_is_named() -> None:
+    broken = [Change("a.b", 0.03, 0.1, 0.02), Change("c.d", 0.5, 0.6, 0.1), Change("e.f", 0.2, 0.3, 0.1)]
+    above = safe_range({1.0: broken}).limits[1]
+
+    assert above is not None
+    assert above.change.outcome == "c.d"
+
+
 def test_a_safe_strength_behind_a_broken_one_is_not_in_the_range() -> None:
     assert safe_range(changes(p1=0.03, p2=0.0)).high == 0
 

@@ -44,6 +44,17 @@ def test_a_step_that_one_side_did_not_reach_is_no_choice() -> None:
     assert choose([positive, negative], PATIENT).step == 2
 
 
+def test_a_step_at_which_one_side_diverged_is_no_choice() -> None:
+    positive, negative = sides(fitted(0.1, (2, 2.0), (4, 0.1))), sides(fitted(0.1, (2, 2.0), (4, None)))
+    assert choose([positive, negative], PATIENT).step == 2
+
+
+def test_a_training_that_ended_in_no_number_is_not_kept_where_nothing_validates() -> None:
+    ended = Fitted(0.1, 2, (1.0, None), (), (2,), 0.0)
+    with pytest.raises(NonFiniteError):
+        choose([sides(ended)], Settings(validation=0, patience=0, learning_rates=(0.1,)))
+
+
 def test_a_rate_that_diverged_is_passed_over() -> None:
     found = choose([sides(fitted(0.1, (6, 5.0)), fitted(0.2, (6, None)))], PATIENT)
     assert found.learning_rate == 0.1

@@ -43,6 +43,14 @@ def test_the_split_depends_on_seed_and_count_alone() -> None:
     assert split(40, replace(settings, epochs=3)).order[:38] == found.order[:38]
 
 
+def test_every_pass_has_an_order_of_its_own() -> None:
+    order = split(60, Settings(batch=19, epochs=3)).order
+    passes = [order[start : start + 57] for start in (0, 57, 114)]
+
+    assert sorted(passes[0]) == sorted(passes[1]) == sorted(passes[2])
+    assert len({tuple(one) for one in (*passes, sorted(passes[0]))}) == 4
+
+
 def test_too_few_rows_and_too_few_steps_are_refused() -> None:
     with pytest.raises(RecipeError, match="1 row to train on and 1 of them to validate with leave none"):
         split(1, Settings(warmup=0))
