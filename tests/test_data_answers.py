@@ -74,6 +74,7 @@ def test_to_normalise_twice_is_to_normalise_once(text: str) -> None:
         ("I wonder", True, ""),
         ("<think>I wonder", False, ""),
         ("Sure. <think>more", False, "Sure."),
+        ("<think>One</think> Or not. <think>Two</think> Sure.", False, "Sure."),
     ],
 )
 def test_reasoning_is_no_part_of_the_answer(answer: str, opened: bool, said: str) -> None:

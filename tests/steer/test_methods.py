@@ -155,6 +155,13 @@ def test_what_is_like_a_product_that_cancels_is_nothing(tmp_path: Path) -> None:
         pass
 
 
+def test_random_products_at_two_tensors_are_drawn_apart() -> None:
+    both = torch.ones(40, 5, dtype=torch.float64), torch.ones(5, 40, dtype=torch.float64)
+    one, other = (drawn(Factors(*both), name, 3).rows(slice(None)) for name in ("a.weight", "b.weight"))
+
+    assert abs(float(torch.cosine_similarity(one.reshape(-1), other.reshape(-1), dim=0))) < 0.3
+
+
 def test_the_two_factors_of_a_random_product_are_drawn_apart() -> None:
     both = torch.ones(40, 5, dtype=torch.float64), torch.ones(5, 40, dtype=torch.float64)
     found = drawn(Factors(*both), "a.weight", 3)

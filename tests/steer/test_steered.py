@@ -99,6 +99,17 @@ def test_contexts_inside_one_another_add_up(
         assert close(network(IDS), merged(one[1], strengths[0])(IDS))
 
 
+def test_a_weight_that_two_vectors_move_is_rounded_once(tmp_path: Path) -> None:
+    network = small(torch.bfloat16)
+    network.norm.weight.data.fill_(1.0)
+    vector = write(tmp_path / "v.safetensors", {"norm.weight": torch.full((6,), 0.75 * 2.0**-8)})
+
+    with steered(network, vector):
+        assert torch.equal(network.norm.weight, torch.ones(6, dtype=torch.bfloat16))  # ¾ of half a step
+        with steered(network, vector):
+            assert (network.norm.weight == 1 + 2.0**-7).all()  # 1½ of it
+
+
 def test_contexts_left_in_any_order_restore_the_network(one: Everything, other: Everything) -> None:
     network = small()
 

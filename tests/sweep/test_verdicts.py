@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sweep.made_up import suite
+from weightarith.evaluate import Comparison, Estimate, Evaluation, Outcome
+from weightarith.evaluate.suite import Spec
+from weightarith.recipe.strictyaml import Place
 from weightarith.sweep.knee import knee
+from weightarith.sweep.point import Point
 from weightarith.sweep.safe import Allowed, Change, Range, change, recommended, safe_range
+from weightarith.sweep.verdict import verdict
 
 
 def naive_knee(costs: list[float], gains: list[float]) -> int:
@@ -154,3 +162,28 @@ def test_the_strongest_effect_inside_the_safe_range_is_recommended() -> None:
     assert recommended(gains, Range(-1, 2, (None, None))) == (-1, 0.5)
     assert recommended(gains, Range(0, 0, (None, None))) == (None, None)
     assert recommended({-1: 0.1, 1: 0.0}, Range(-1, 1, (None, None))) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("grown", "safe"), [(0.29, True), (0.31, False), (-3.0, True)], ids=["less", "more", "better"]
+)
+def test_a_perplexity_of_any_metric_may_grow_by_three_per_cent_of_what_it_was(
+    tmp_path: Path, grown: float, safe: bool
+) -> None:
+    name = "lm.word_perplexity"
+    made = suite(tmp_path)
+    metrics = made.metrics | {"lm": Spec("harness", None, {}, Place("suite.yaml", 1, 1))}
+    asked = replace(made, capability=(name,), panel=(), metrics=metrics)
+    numbers = {made.behaviour: 0.1, made.cost: 0.2, name: grown}
+    before = {made.behaviour: 0.5, made.cost: 0.0, name: 10.0}
+
+    def point(strength: float) -> Point:
+        change = {each: number * bool(strength) for each, number in numbers.items()}
+        found = {each: Estimate(before[each] + change[each], 0, 0, 9) for each in numbers}
+        paired = {each: Comparison(change[each], change[each], change[each], 1.0, 9) for each in numbers}
+        return Point("v", strength, found, paired)
+
+    unsteered = Evaluation("s", "m", {each: Outcome("mean", ("q",), (0.0,)) for each in numbers})
+    told = verdict([point(0.0), point(1.0)], unsteered, asked, Allowed())
+
+    assert told.safe.high == (1.0 if safe else 0.0)
