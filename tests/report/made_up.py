@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import numpy as np
 
 from tests import tiny
-from tests.sweep.made_up import arm, base, made_up, prepared
-from weightarith.sweep import Settings, sweep
+from tests.sweep.made_up import Model, arm, made_up, prepared
+from weightarith.lm import LanguageModel
+from weightarith.sweep import LineUp, Settings, sweep
 from weightarith.train.settings import Settings as Training
 
 EVIL = "<script>document.title='owned'</script>\"'&<b onclick=x>"
+BASE = f"org/{EVIL[:8]}"
 NAME = "model.layers.{}.self_attn.<script>q_proj&.weight"
 HEAD = "lm_head.weight"
 
@@ -77,7 +79,7 @@ def run(folder: Path) -> Path:
     settings = Training(rank=4, seed=7, steps=3, learning_rates=(1e-3, 1e-2), validation=0.25)
     chosen = {"learning_rate": 0.01, "step": 3, "positive": 1.25, "negative": 1.5}
     write(folder / "run.json", {
-        "weightarith_run": 1, "base": {"name": f"org/{EVIL[:8]}", "path": "../base"}, "data": about,
+        "weightarith_run": 1, "base": {"name": BASE, "path": "../base"}, "data": about,
         "settings": settings.to_json(), "chosen": chosen, "warnings": [f"odd: {EVIL}"],
         "versions": {"python": "3.11", "weightarith": "0.1.0"},
     })  # fmt: skip
@@ -97,14 +99,16 @@ def run(folder: Path) -> Path:
     return folder
 
 
-def swept(folder: Path) -> Path:
+def swept(folder: Path, run: str = "other", model: str = "made up") -> Path:
     """Write a sweep of two methods, one of them named to do harm, with samples that a metric kept."""
     folder.mkdir(parents=True)
     arms = (arm("contrast", 0.2, 0.1), arm(f"other {EVIL}", 0.05, 0.2))
     out = folder / "swept"
     settings = Settings(strengths=(-1.0, 0.5, 1.0), targets=(0.1,))
     with patch("weightarith.sweep.folder.pictures", lambda _document: {}):  # the page draws its own
-        sweep(base(), arms, prepared(made_up(folder)), out, settings)
+        sweep(
+            cast(LanguageModel, Model(model)), LineUp(arms, run=run), prepared(made_up(folder)), out, settings
+        )
     for path in sorted((out / "points").glob("*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
         kept = [

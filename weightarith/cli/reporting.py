@@ -10,10 +10,10 @@ import click
 from weightarith.cli.options import Coefficient
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from weightarith.data import Conversation
-    from weightarith.report import Samples, Subject, Sweep
+    from weightarith.report import Samples, Subject, Sweep, Together
 
 
 @click.command()
@@ -60,7 +60,7 @@ def report(subject: str, others: tuple[Path, ...], output: Path, samples: int, b
     at equal cost, the safe range, samples, norms, cosines, spectrum, training, hashes and commands. It loads
     nothing, runs no scripts, and says what is missing.
     """
-    from weightarith.cli.terminal import printable, progress, size, tell
+    from weightarith.cli.terminal import printable, progress, size, tell, warn
     from weightarith.report import check_out, open_subject, open_sweep, open_together, open_watch
     from weightarith.report import report as write_report
 
@@ -71,6 +71,7 @@ def report(subject: str, others: tuple[Path, ...], output: Path, samples: int, b
     found = [open_sweep(one) for one, kind in zip(others, kinds, strict=True) if kind == "sweep"]
     beside = [open_together(one) for one, kind in zip(others, kinds, strict=True) if kind == "together"]
     watches = [open_watch(one) for one, kind in zip(others, kinds, strict=True) if kind == "watch"]
+    warn(*_doubts(opened, found, beside))
     made = []
     if samples and base is not None:
         asked, source = _asked(opened, questions, samples)
@@ -80,6 +81,15 @@ def report(subject: str, others: tuple[Path, ...], output: Path, samples: int, b
             opened, output, found, made, beside=beside, watches=watches, overwrite=overwrite, progress=moved
         )
     tell(f"{printable(str(output))}: {size(written)}, {_told(len(found), len(beside), len(watches))}")
+
+
+def _doubts(subject: Subject, found: Sequence[Sweep], beside: Sequence[Together]) -> Iterator[str]:
+    """Yield what may not belong on the page, and why."""
+    from weightarith.report import sweeps, together
+
+    told = [(one.name, sweeps.foreign(one, subject)) for one in found]
+    told += [(one.name, together.foreign(one, subject)) for one in beside]
+    yield from (f"{name} may not belong here: {why}" for name, why in told if why)
 
 
 def _kind(path: Path) -> str:

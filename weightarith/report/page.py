@@ -137,7 +137,7 @@ def _others(
     names = [one.name for group in (found, beside, watches) for one in group]
     return {
         "sweeps": [_sweep(one, place) for place, one in enumerate(found)],
-        "foreign": [_foreign(subject, one) for one in found],
+        "foreign": [sweeps.foreign(one, subject) for one in found],
         "together": [together.section(one, place, subject) for place, one in enumerate(beside)],
         "watched": [watched.section(one, place) for place, one in enumerate(watches)],
         "report_again": _report_again(subject, names),
@@ -220,16 +220,6 @@ def _sweep(sweep: Sweep, place: int) -> Mapping[str, Any]:
         "verdict": sweeps.verdict(sweep),
         "left_out": sweeps.left_out(sweep),
     }
-
-
-def _foreign(subject: Subject, sweep: Sweep) -> str:
-    """Return a warning where a sweep is of another run or model than the page is about."""
-    told = []
-    if str(sweep.document["run"]) != subject.name:
-        told.append(f"it measured {sweep.document['run']}, and this page is about {subject.name}")
-    if subject.base and sweep.base != subject.base.rpartition("/")[2] and sweep.base != subject.base:
-        told.append(f"its model is called {sweep.base}, the vector's {subject.base}")
-    return "; ".join(told)
 
 
 def _weight_figures(weights: Weights) -> list[Figure]:

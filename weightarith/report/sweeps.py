@@ -9,6 +9,7 @@ from typing import Any
 
 from weightarith.errors import InvalidFileError, quoted
 from weightarith.report.finished import Finished
+from weightarith.report.subject import Subject
 from weightarith.report.words import NONE, change, estimate, number, strength
 from weightarith.sweep import read_sweep
 from weightarith.sweep.folder import DOCUMENT
@@ -65,6 +66,16 @@ def open_sweep(folder: Path) -> Sweep:
             f"{quoted(str(folder / DOCUMENT))} has no {quoted(lacking[0])}", hint="make the sweep again"
         )
     return Sweep(folder, document)
+
+
+def foreign(sweep: Sweep, subject: Subject) -> str:
+    """Return a warning where a sweep is of another run or model than the page is about."""
+    told = []
+    if sweep.document["run"] not in ("", subject.name):
+        told.append(f"it measured {sweep.document['run']}, and this page is about {subject.name}")
+    if subject.base and sweep.base != subject.base.rpartition("/")[2] and sweep.base != subject.base:
+        told.append(f"its model is called {sweep.base}, the vector's {subject.base}")
+    return "; ".join(told)
 
 
 def outcomes_of(document: Mapping[str, Any]) -> dict[str, str]:

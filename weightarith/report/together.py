@@ -56,11 +56,11 @@ def section(together: Together, place: int, subject: Subject) -> Mapping[str, An
     tables = [_measured(suite, k) for suite in document["suites"] for k in document["strengths"]]
     return {
         "together": together, "figures": figures, "foretold": _foretold(document), "tables": tables,
-        "foreign": _foreign(together, subject),
+        "foreign": foreign(together, subject),
     }  # fmt: skip
 
 
-def _foreign(together: Together, subject: Subject) -> str:
+def foreign(together: Together, subject: Subject) -> str:
     """Return a warning where the subject is not among the vectors, or where another model was measured."""
     told, vectors = [], together.document["vectors"]
     if subject.run is not None and not any(label.endswith(subject.name) for label in vectors):
