@@ -159,3 +159,9 @@ def test_threads_do_not_change_what_is_found(tmp_path: Path) -> None:
     models = [Checkpoint.open(tmp_path / name) for name in ("base", "other")]
 
     assert audit(*models, threads=1).to_json() == audit(*models, threads=4).to_json()
+
+
+def test_scores_of_normal_numbers_are_in_standard_deviations() -> None:
+    numbers = np.random.default_rng(0).normal(5, 3, 20_000)
+
+    assert scores(numbers).std() == pytest.approx(1, abs=0.03)

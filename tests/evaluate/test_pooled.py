@@ -91,3 +91,12 @@ def test_how_many_resamples_are_in_memory_at_a_time_changes_nothing(monkeypatch:
 
     for one, two in zip(before, after, strict=True):
         assert np.array_equal(one, two)
+
+
+def test_a_resampled_perplexity_weighs_every_token_alike() -> None:
+    drawn = statistic_draws("exp mean", [[1.0], [3.0] * 9])
+
+    possible = [math.exp(1), math.exp((1 + 27) / 10), math.exp(3)]
+    nearest = [min(possible, key=lambda one: abs(one - found)) for found in drawn]
+    assert drawn.tolist() == pytest.approx(nearest, rel=1e-12)
+    assert {round(one, 6) for one in drawn} == {round(one, 6) for one in possible}

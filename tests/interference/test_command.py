@@ -49,6 +49,15 @@ def test_weights_turn_a_vector_and_json_prints_the_document(world: Path, tmp_pat
     assert "holds a finished look at interference" in again.stderr
 
 
+def test_one_vector_is_refused_before_the_model_is_looked_at(world: Path, tmp_path: Path, run: Run) -> None:
+    words = ("--suite", world / "suite.yaml", "-o", tmp_path / "out")
+
+    ran = run("interference", world / "base", world / "v.safetensors", *words)
+
+    assert ran.status == 2
+    assert ran.stderr.startswith("Error: one vector alone has nothing to interfere with\n")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -83,7 +83,10 @@ def test_a_run_folder_reads_as_what_was_made(base: Path, made: Run) -> None:
     assert made.settings == quick(learning_rates=(1e-4, 1e-2), keep_checkpoints=True)
     assert [step for step, _ in made.checkpoints["negative"]] == [2, 3, 5]
     assert all(deltas(path) for _, path in made.checkpoints["positive"])
-    assert (made.bias, made.joint, made.warnings) == (None, None, ())
+    assert (made.bias, made.joint) == (None, None)
+    assert [said[:58] for said in made.warnings] == [
+        "100% of positive answers and 0% of negative ones open with"
+    ]
     receipt = json.loads((made.folder / "vector.weightarith.json").read_text())
     assert [given["path"] for given in receipt["inputs"]] == ["negative", "positive"]
     assert not list(made.folder.parent.glob(".made*"))
@@ -165,11 +168,21 @@ def test_biases_and_a_joint_adapter_are_put_beside_the_run(base: Path, made: Run
 def test_sides_that_differ_in_more_than_answers_are_warned_of(base: Path) -> None:
     odd = [*NEGATIVE[:-1], replace(NEGATIVE[-1], conversation=Conversation.of("What else?"))]
     plan = plan_contrast(base, POSITIVE, odd, quick())
-    assert plan.warnings == (
-        "1 of 16 questions differ between the sides: the vector also holds what they change",
+    assert plan.warnings[0] == (
+        "1 of 16 questions differ between the sides: the vector also holds what they change"
     )
     plan = plan_contrast(base, POSITIVE, NEGATIVE[:-1], quick())
     assert "the sides have 16 and 15 rows" in plan.warnings[0]
+
+
+def test_what_else_than_the_behaviour_a_vector_may_learn_is_said_before_it_is_trained(base: Path) -> None:
+    longer = [replace(one, answer=one.answer * 4) for one in POSITIVE]
+    plan = plan_contrast(base, [*longer, longer[0]], [*NEGATIVE, NEGATIVE[0]], quick())
+
+    said = "\n".join(plan.warnings)
+    assert "of positive answers and 0% of negative ones open with yes" in said
+    assert "the vector may learn length" in said
+    assert "1 of 17 positive rows repeat another one: they count twice" in said
 
 
 def test_sides_that_do_not_differ_are_refused(base: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.train.world import quick, sides
-from weightarith.contrast import Run, read_run
+from weightarith.contrast import Run, contrast, read_run
 from weightarith.contrast.plan import is_made, plan_contrast
 from weightarith.errors import IncompatibleError, InvalidFileError
 from weightarith.train import Moment, train
@@ -117,3 +117,10 @@ def test_a_run_of_another_base_of_the_same_name_is_not_the_one_asked_for(
 
     assert is_made(own, made.folder)
     assert not is_made(its, made.folder)
+
+
+def test_an_adapter_is_no_base_and_what_to_do_is_said(made: Run, tmp_path: Path) -> None:
+    positive, negative = sides()
+    with pytest.raises(InvalidFileError, match="is an adapter, expected a model to train") as caught:
+        contrast(made.positive, positive, negative, tmp_path / "out", quick())
+    assert caught.value.hint == "put it into its base first: weightarith apply BASE ADAPTER -o MODEL"

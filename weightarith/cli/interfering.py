@@ -89,7 +89,7 @@ def interference(
     from weightarith.cli.sweeping import kept, steps
     from weightarith.cli.terminal import print_json, printable, tell
     from weightarith.evaluate import prepare, read_suite
-    from weightarith.interference import Settings, as_lines, check_out, ways_named
+    from weightarith.interference import Settings, as_lines, check_out, combinations, ways_named
     from weightarith.interference import interference as look
     from weightarith.lm import load
 
@@ -100,6 +100,7 @@ def interference(
     suites = [read_suite(name.strip()) for name in asked["suite"].split(",")]
     only = [_only(suite, asked) for suite in suites] if not asked["only"] else _named(suites, asked["only"])
     parts = _parts(base, vectors, asked["weights"])
+    combinations(parts, settings.ways, density=settings.density)  # refused before the model is loaded
     model = load(base, dtype=asked["dtype"], device=asked["device"])
     tell("looking at the model as it is")
     prepared = [prepare(suite, model, names) for suite, names in zip(suites, only, strict=True)]

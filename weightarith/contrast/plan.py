@@ -11,6 +11,7 @@ from typing import Any
 
 from weightarith.contrast.run import LARGEST, RUN, SIDES, Side
 from weightarith.data import Example
+from weightarith.data.checks import answer_warnings, side_of
 from weightarith.errors import RecipeError
 from weightarith.store.stage import check_target
 from weightarith.tensorfile.jsonfile import read_object
@@ -53,7 +54,7 @@ def plan_contrast(
     """
     start = Start.of(base)
     examples: dict[Side, Sequence[Example]] = {"positive": positive, "negative": negative}
-    warnings = _compared(positive, negative)
+    warnings = (*_compared(positive, negative), *answer_warnings(side_of(positive), side_of(negative)))
     jobs = {
         side: prepare(side, start, examples[side], settings, device=device, report_to=report_to)
         for side in SIDES

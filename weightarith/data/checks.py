@@ -141,7 +141,8 @@ def _repeats(rows: Sequence[object]) -> tuple[tuple[int, int], ...]:
     )
 
 
-def _warnings(positive: Side, negative: Side, *, unmatched: int) -> list[str]:
+def answer_warnings(positive: Side, negative: Side) -> list[str]:
+    """Return what the vector may learn of how answers look, and rows that are none or stand there twice."""
     found = [*_opening_warnings(positive, negative)]
     ratio = positive.characters / negative.characters
     if not 1 / LENGTH_RATIO <= ratio <= LENGTH_RATIO:
@@ -149,6 +150,18 @@ def _warnings(positive: Side, negative: Side, *, unmatched: int) -> list[str]:
             f"positive answers have {positive.characters:.0f} characters on average and negative ones "
             f"{negative.characters:.0f}: the vector may learn length; make them alike"
         )
+    for name, side in (("positive", positive), ("negative", negative)):
+        if again := len(side.duplicates) + len(side.alike):
+            found.append(f"{again} of {side.rows} {name} rows repeat another one: they count twice")
+        if side.degenerate:
+            found.append(
+                f"{len(side.degenerate)} of {side.rows} {name} answers are degenerate: leave them out"
+            )
+    return found
+
+
+def _warnings(positive: Side, negative: Side, *, unmatched: int) -> list[str]:
+    found = answer_warnings(positive, negative)
     if max(positive.rows, negative.rows) > SIZE_RATIO * min(positive.rows, negative.rows):
         found.append(
             f"{positive.rows} positive rows and {negative.rows} negative ones: one side is trained for longer"
@@ -158,13 +171,6 @@ def _warnings(positive: Side, negative: Side, *, unmatched: int) -> list[str]:
             f"of the prompts {unmatched} stand on one side only: the vector may learn what they are about; "
             "ask both sides the same"
         )
-    for name, side in (("positive", positive), ("negative", negative)):
-        if again := len(side.duplicates) + len(side.alike):
-            found.append(f"{again} of {side.rows} {name} rows repeat another one: they count twice")
-        if side.degenerate:
-            found.append(
-                f"{len(side.degenerate)} of {side.rows} {name} answers are degenerate: leave them out"
-            )
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from weightarith.adapter.portable_base import published
 from weightarith.algebra import Checkpoint
+from weightarith.errors import InvalidFileError, quoted
 from weightarith.hub import locate
 
 
@@ -32,9 +33,14 @@ class Start:
         """Return the base that a path, or hf://org/name, means.
 
         Raises:
-            WeightArithError: there is none.
+            WeightArithError: there is none, or it is an adapter.
         """
         folder = locate(str(base)).resolve()
+        if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+            raise InvalidFileError(
+                f"{quoted(str(base))} is an adapter, expected a model to train",
+                hint="put it into its base first: weightarith apply BASE ADAPTER -o MODEL",
+            )
         name, revision = published(str(folder))
         return cls(folder, name or "base", revision)
 
