@@ -141,6 +141,19 @@ def test_the_safe_range_ends_before_a_strength_that_is_left_out(tmp_path: Path) 
     assert "  above: kl.response has no number at 0.5" in as_lines(document)
 
 
+def test_what_ends_a_range_is_told_as_it_was_measured_and_as_its_bound_has_it(tmp_path: Path) -> None:
+    document, _ = swept(tmp_path, (CONTRAST,))
+    shown = as_lines(document)
+
+    for title, key, number in (("safe range", "safe", "found"), ("of that, proved", "proved", "bound")):
+        place = next(at for at, line in enumerate(shown) if line.startswith(f"{title} of contrast: "))
+        above = document[key]["limits"]["above"]
+        assert shown[place + 2] == (
+            f"  above: know.correct changes by {above[number]:.3g} at {above['strength']:g}, 0.02 is allowed"
+        )
+    assert document["safe"]["limits"]["above"]["found"] < document["safe"]["limits"]["above"]["bound"]
+
+
 def test_a_damaged_measurement_is_named(tmp_path: Path) -> None:
     document, _ = swept(tmp_path, (CONTRAST,))
     path = tmp_path / "out" / "points" / document["points"][1]["file"]
