@@ -94,6 +94,7 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
         ("a: \ud800", "r.yaml:1:4: control character U+D800"),
         ("[" * 50_000, "r.yaml:1:22: nested more than 20 deep"),
         ("- " * 50_000, "r.yaml:1:43: nested more than 20 deep"),
+        ("{a: " * 50_000, "r.yaml:1:82: nested more than 20 deep"),
         ("a: [" + "x," * 20_000 + "]", "r.yaml:1:19999: more than 10000 values"),
         ("x" * 1_000_001, "r.yaml:1:1: 1000001 characters; at most 1000000 are read"),
     ],

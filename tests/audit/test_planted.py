@@ -75,6 +75,23 @@ def test_a_scaled_tensor_is_told_as_one_and_not_row_by_row(tmp_path: Path) -> No
     assert (finding.kind, finding.where, finding.what) == ("scaled-tensor", OUT, "is scaled by 1.25")
 
 
+def test_of_a_scaled_tensor_it_is_told_what_a_factor_does_not_explain(tmp_path: Path) -> None:
+    before = tiny.weights(depth=DEPTH)[OUT].astype(np.float64)
+    noise = 0.0004 * np.random.default_rng(2).standard_normal(before.shape)
+
+    def scale(tensors: tiny.Tensors) -> None:
+        tensors[OUT] = (1.25 * before + noise).astype(np.float32)
+
+    (finding,) = audited(tmp_path, scale, dtype="F32").findings
+
+    change = 0.25 * before + noise
+    along = (change * before).sum() / (before**2).sum() * before
+    assert finding.kind == "scaled-tensor"
+    assert finding.numbers["rest"] == pytest.approx(
+        np.linalg.norm(change - along) / np.linalg.norm(before), rel=1e-3
+    )
+
+
 def test_a_low_rank_edit_is_told_with_its_rank_and_singular_values(tmp_path: Path) -> None:
     (finding,) = audited(tmp_path, edits.rank_one).findings
 
@@ -131,6 +148,7 @@ def test_a_tensor_on_a_grid_of_integers_is_rounded(tmp_path: Path) -> None:
 
     assert (finding.kind, finding.where) == ("rounded", GATE)
     assert finding.numbers["form"] == "int8, a scale for each row"
+    assert f"and {DEPTH - 1} peers still need what they did" in finding.why
 
 
 def test_a_tensor_much_larger_changed_than_its_peers_stands_out(tmp_path: Path) -> None:

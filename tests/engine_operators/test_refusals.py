@@ -21,11 +21,11 @@ from weightarith.operators.table import OPERATORS
 UP, CONV = "model.layers.0.mlp.up_proj.weight", "model.layers.1.conv.weight"
 
 
-def damaged(world: World, folder: Path, bits: int) -> Checkpoint:
+def damaged(world: World, folder: Path, bits: int, place: tuple[int, int] = (3, 5)) -> Checkpoint:
     """Return model `a` with one element of a tensor made NaN or infinite."""
     raw = world.raws["a"][UP]
     held = raw.bits.copy()
-    held[3 * 17 + 5] = bits
+    held[place[0] * 17 + place[1]] = bits
     write(folder / "bad" / "model.safetensors", {**world.raws["a"], UP: from_bits(held, "BF16", raw.shape)})
     return Checkpoint.open(folder / "bad", label="a")
 
@@ -57,6 +57,16 @@ def test_a_damaged_input_of_every_operator_is_named_by_file_tensor_and_place(
             saved(total, tmp_path / "out", device)
 
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("place", [(0, 0), (0, 1)])
+def test_the_first_element_of_a_damaged_input_is_looked_at_too(
+    world: World, tmp_path: Path, place: tuple[int, int]
+) -> None:
+    made = on(world, damaged(world, tmp_path, 0x7FC0, place), "ties")
+
+    with pytest.raises(NonFiniteError, match=rf"tensor '{UP}' holds nan at \[{place[0]}, {place[1]}\]"):
+        saved(world.model("base") + made, tmp_path / "out", "cpu")
 
 
 @DEVICES

@@ -149,6 +149,17 @@ def test_explain_says_the_numbers_of_each_tensor_however_deep_they_are(run: Run,
     assert found["model.norm.weight"] == "base + 2·ties([v − base, 0], density=[0.5, 1])"
 
 
+def test_a_number_that_varies_is_multiplied_by_one_that_does_not(run: Run, tiny: Tiny) -> None:
+    found = explained(run, recipe(tiny.base.parent, "slerp(base + v, base + w, t=0.5*gradient(0.2, 1)*0.5)"))
+
+    low, high = (found[f"model.layers.{layer}.mlp.up_proj.weight"] for layer in (0, 1))
+    assert (low.partition("t=")[2], high.partition("t=")[2]) == ("0.05)", "0.25)")
+    ran = run(
+        "explain", recipe(tiny.base.parent, "slerp(base + v, base + w, t=gradient(0, 1)*gradient(0, 1))")
+    )
+    assert "cannot multiply two numbers that vary" in ran.stderr
+
+
 def test_explain_shows_models_among_operators_as_they_count(run: Run, tiny: Tiny) -> None:
     models = "slerp(base + v, base + 0.5*w, t=0.5) + 0.25*dare(w, density=1/3, seed=4)"
     found = set(explained(run, recipe(tiny.base.parent, models)).values())
