@@ -98,6 +98,16 @@ def test_a_shipped_set_is_opened_by_name(base: Path, tmp_path: Path) -> None:
     assert "evil-advice" in ran.exception.hint
 
 
+@pytest.mark.parametrize(("name", "message"), [
+    ("sycophancy", "has more than one training: claims, opinions\n  try: sycophancy:claims"),
+    ("shared", "has no training: its files are measured with"),
+])  # fmt: skip
+def test_a_set_without_exactly_one_training_asks_for_its_name(name: str, message: str) -> None:
+    ran = run(contrast, "base", "--set", name, "-o", "run", "--dry-run")
+    assert isinstance(ran.exception, RecipeError)
+    assert str(ran.exception) == f"the set '{name}' {message}"
+
+
 @pytest.mark.parametrize(("words", "message"), [
     (("--pairs", "p", "--set", "s"), "give --pairs FILE, or --positive FILE --negative FILE, or --set NAME"),
     (("--positive", "p"), "give --pairs FILE, or --positive FILE --negative FILE, or --set NAME"),

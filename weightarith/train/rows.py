@@ -65,7 +65,8 @@ def split(count: int, settings: Settings) -> Split:
     steps = settings.steps_for(len(rest))
     if steps <= settings.warmup:
         raise RecipeError(
-            f"training takes {steps} steps, and in the first {settings.warmup} the learning rate rises",
+            f"training takes {steps} step{'s' * (steps != 1)}, "
+            f"and in the first {settings.warmup} the learning rate rises",
             hint="train for more steps or epochs, or warm up for fewer steps",
         )
     order: list[int] = []
