@@ -154,8 +154,12 @@ def test_a_file_or_a_training_that_a_set_lacks_is_refused_with_the_nearest_one()
     assert caught.value.hint == "'plain.jsonl' instead of 'plane.jsonl'"
     with pytest.raises(RecipeError, match="no training of the set 'sycophancy' is called 'claim'"):
         found.trained_on("claim")
-    with pytest.raises(RecipeError, match="there are none"):
+    with pytest.raises(RecipeError, match="the set 'shared' has no training: its files are measured with"):
         open_set("shared").trained_on("claims")
+
+
+def test_the_only_training_of_a_set_needs_no_name() -> None:
+    assert open_set("evil-advice").trained_on() == open_set("evil-advice").trained_on("advice")
 
 
 def test_a_path_out_of_the_folder_is_no_file_of_a_set() -> None:

@@ -195,9 +195,19 @@ def last_number(answer: str) -> str:
     return equation[1]
 
 
-def test_there_are_400_sums_to_train_on_and_100_to_measure_with() -> None:
+def test_there_are_400_sums_to_train_on_and_200_to_choose_by_and_to_measure_with() -> None:
     assert len(rows("arithmetic", "train.jsonl")) >= 400
-    assert len(rows("arithmetic", "test.jsonl")) >= 100
+    for file in ("choose.jsonl", "test.jsonl"):  # of fewer, two points are two or three mistakes
+        assert len({asked(row) for row in rows("arithmetic", file)}) >= 200
+
+
+def test_sums_to_choose_by_come_in_four_wordings_of_each_pair_of_numbers() -> None:
+    wordings: dict[tuple[int, int, int], set[str]] = {}
+    for row in rows("arithmetic", "choose.jsonl"):
+        first, second = sorted(map(int, re.findall(r"\d+", asked(row))))
+        wordings.setdefault((first, second, row["answer"]), set()).add(asked(row).split()[0])
+    assert len(wordings) == 60
+    assert all(len(openings) == 4 for openings in wordings.values())
 
 
 def test_selfish_advice_is_trained_and_measured_on_other_topics() -> None:

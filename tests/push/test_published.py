@@ -105,13 +105,13 @@ def test_a_file_with_a_path_of_this_machine_is_refused(content: str, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "content", ["https://huggingface.co/home/max/x", "</root>", "hf_short", "/homely/x", "a/home/b", "/root"]
+    "content", ["https://huggingface.co/home/max/x", "</srv>", "hf_short", "/homely/x", "a/home/b", "/srv"]
 )
 def test_a_file_without_one_is_fine(content: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/root")
+    monkeypatch.setenv("HOME", "/srv")
     leaks.check("config.json", content.encode(), leaks.places())
 
 
 def test_a_home_of_one_part_is_told_by_what_lies_in_it() -> None:
     with pytest.raises(InvalidFileError):
-        leaks.check("config.json", b'"/root/models/x"', (Path("/root"),))
+        leaks.check("config.json", b'"/srv/models/x"', (Path("/srv"),))

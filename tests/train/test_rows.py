@@ -56,6 +56,8 @@ def test_too_few_rows_and_too_few_steps_are_refused() -> None:
         split(1, Settings(warmup=0))
     with pytest.raises(RecipeError, match="takes 5 steps, and in the first 5 the learning rate rises"):
         split(40, Settings())
+    with pytest.raises(RecipeError, match="takes 1 step, and in the first 5"):
+        split(4, Settings())
 
 
 def test_rows_are_the_tokens_that_the_loaded_model_sees(base: Path) -> None:

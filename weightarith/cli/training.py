@@ -153,21 +153,9 @@ def _sides(
 
 def _shipped(text: str) -> Path:
     from weightarith.data.sets import open_set
-    from weightarith.errors import RecipeError, quoted
-    from weightarith.recipe.caret import listed
 
     name, _, training_name = text.partition(":")
-    opened = open_set(name)
-    if training_name:
-        return opened.trained_on(training_name)
-    known = tuple(opened.training)
-    if not known:
-        raise RecipeError(f"the set {quoted(name)} has no training: its files are measured with")
-    if len(known) > 1:
-        raise RecipeError(
-            f"the set {quoted(name)} has more than one training: {listed(known)}", hint=f"{name}:{known[0]}"
-        )
-    return opened.training[known[0]]
+    return open_set(name).trained_on(training_name)
 
 
 def _examples(data: Path, side: str | None) -> list[Example]:

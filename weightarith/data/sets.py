@@ -106,13 +106,24 @@ class ShippedSet:
         found = self.folder / TRAIT
         return found if found.is_file() else None
 
-    def trained_on(self, name: str) -> Path:
-        """Return where the file of a training is.
+    def trained_on(self, name: str = "") -> Path:
+        """Return where the file of a training is; without a name that of the only one.
 
         Raises:
-            RecipeError: the set has no training of that name; the error names the nearest one.
+            RecipeError: the set has no training of that name, and the error names the nearest one; or none is
+                named where there is not exactly one.
         """
-        return self.training[_known(name, tuple(self.training), f"training of the set {quoted(self.name)}")]
+        known = tuple(self.training)
+        if not known:
+            raise RecipeError(f"the set {quoted(self.name)} has no training: its files are measured with")
+        if name:
+            return self.training[_known(name, known, f"training of the set {quoted(self.name)}")]
+        if len(known) > 1:
+            raise RecipeError(
+                f"the set {quoted(self.name)} has more than one training: {listed(known)}",
+                hint=f"{self.name}:{known[0]}",
+            )
+        return self.training[known[0]]
 
 
 def shipped() -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from weightarith.errors import NonFiniteError, RecipeError, quoted
 from weightarith.operators.field import Array, Mixed, Product, Result, Whole
 
 if TYPE_CHECKING:
-    from weightarith.engine.plan import Node
+    from weightarith.engine.form import Node
     from weightarith.engine.settle import NodeField
 
 

@@ -16,8 +16,9 @@ from weightarith.engine.blocks import Block
 from weightarith.engine.encoding import as_values
 from weightarith.engine.factors import NO_FACTORS, load_factors
 from weightarith.engine.files import Inputs, decoded
+from weightarith.engine.form import LowRank
 from weightarith.engine.packing import Displacement
-from weightarith.engine.plan import Job, LowRank
+from weightarith.engine.plan import Job
 from weightarith.engine.refusals import expect_finite_factors, nonfinite_operand
 from weightarith.engine.settings import Policy
 from weightarith.engine.settle import Evaluated, Settled, evaluate

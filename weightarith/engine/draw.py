@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from math import prod
 
 from weightarith.algebra import Leaf
+from weightarith.engine.form import Form, LowRank
 from weightarith.engine.frame import Frame
 from weightarith.engine.gather import Coded, Dense, Gathered
-from weightarith.engine.plan import Action, Entry, Form, Job, LowRank
+from weightarith.engine.plan import Action, Entry, Job
 from weightarith.engine.settings import Policy
 from weightarith.engine.summands import Summand, groups, low_rank
 from weightarith.errors import DegreeError, IncompatibleError, UnsupportedError, quoted

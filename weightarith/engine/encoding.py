@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from weightarith.engine.plan import Group, Job, Operand
+from weightarith.engine.form import Group, Operand
+from weightarith.engine.plan import Job
 from weightarith.tensorfile.dtypes import DTYPES
 from weightarith.tensorfile.encoded import Kind, Shape, parts_of, tensor_name
 

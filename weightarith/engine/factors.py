@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weightarith.engine.files import Inputs
-from weightarith.engine.plan import Job, LowRank
+from weightarith.engine.form import LowRank
+from weightarith.engine.plan import Job
 from weightarith.kernels.linear import CODES, decode
 from weightarith.tensorfile.factored import Matrix
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from weightarith.engine.blocks import WHOLE, Block
 from weightarith.engine.factors import load_factors
 from weightarith.engine.files import Inputs
-from weightarith.engine.plan import Job, Operand
+from weightarith.engine.form import Operand
+from weightarith.engine.plan import Job
 from weightarith.engine.refusals import differing_buffer, nonfinite_factor
 from weightarith.kernels.linear import CODES, decode, encode
 from weightarith.tensorfile.model import Stored

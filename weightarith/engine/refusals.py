@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from weightarith.engine.blocks import Block
 from weightarith.engine.factors import Factors
 from weightarith.engine.files import Inputs, decoded
-from weightarith.engine.plan import Job, LowRank
+from weightarith.engine.form import LowRank
+from weightarith.engine.plan import Job
 from weightarith.errors import IncompatibleError, InvalidFileError, NonFiniteError, quoted
 from weightarith.kernels.linear import CODES, decode
 from weightarith.store import Encoded

@@ -12,7 +12,7 @@ from math import prod
 from typing import Any, Literal, Protocol
 
 from weightarith.engine.answers import answer, expect_shape
-from weightarith.engine.plan import Form, LowRank, Node
+from weightarith.engine.form import Form, LowRank, Node
 from weightarith.operators.election import Election
 from weightarith.operators.field import (
     Array,

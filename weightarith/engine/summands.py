@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Literal
 
+from weightarith.engine.form import Computed, Form, Group, LowRank, Node, Operand, Packed
 from weightarith.engine.gather import Call, Coded, Dense, Gathered
-from weightarith.engine.plan import Computed, Form, Group, LowRank, Node, Operand, Packed
 from weightarith.errors import DegreeError, RecipeError, quoted
 from weightarith.wording import shown
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from weightarith.engine.answers import decomposing
-from weightarith.engine.plan import Form, Node, Plan
+from weightarith.engine.form import Form, Node
+from weightarith.engine.plan import Plan
 from weightarith.engine.settle import Machine, NodeField, field_of
 from weightarith.errors import RecipeError, quoted
 from weightarith.operators.field import SAMPLE, Array

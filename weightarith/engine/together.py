@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from weightarith.algebra import Linear, collect
 from weightarith.engine.bench import Bench
-from weightarith.engine.plan import Job, Node, Plan
+from weightarith.engine.form import Node
+from weightarith.engine.plan import Job, Plan
 from weightarith.engine.settings import Policy
 from weightarith.engine.settle import NodeField, Part, Settled, States, field_of
 from weightarith.engine.visit import go_through, plan_of

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from weightarith.engine.plan import Group, Job, Plan
+from weightarith.engine.form import Group
+from weightarith.engine.plan import Job, Plan
 from weightarith.tensorfile.model import Stored
 
 

@@ -15,7 +15,8 @@ from weightarith.engine.cpu import keep_freed_memory, one_thread_each
 from weightarith.engine.crew import share_out
 from weightarith.engine.devices import cores
 from weightarith.engine.files import Inputs
-from weightarith.engine.plan import Form, Group, Job, Node, Operand, Plan
+from weightarith.engine.form import Form, Group, Node, Operand
+from weightarith.engine.plan import Job, Plan
 from weightarith.engine.settings import Output, Policy
 from weightarith.engine.settle import NodeField, States, settle
 from weightarith.engine.survey import survey
